@@ -1,0 +1,1 @@
+//! What a machine owns: journal, steps, hooks and mounts. The same binary is every hook tool.

@@ -1,0 +1,3 @@
+//! The charm format: a charm told from its files, and nothing else.
+
+pub mod name;

@@ -1,0 +1,1 @@
+//! The table of routes, the bodies on the wire, and the client.

@@ -1,0 +1,1 @@
+//! The operator's hand: the muster command, which answers to juju too.

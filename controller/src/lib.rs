@@ -1,0 +1,1 @@
+//! The controller: store, ledger, server, upkeep and substrates.

@@ -1,0 +1,1 @@
+//! Composing one charm from layers.

@@ -1,0 +1,1 @@
+//! Bytes, digests and disks: blobs that are kept whole, archives that are unpacked safely.

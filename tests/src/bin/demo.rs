@@ -1,0 +1,3 @@
+//! Placeholder until the harness is in place.
+
+fn main() {}
