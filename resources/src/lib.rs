@@ -1,1 +1,7 @@
 //! Bytes, digests and disks: blobs that are kept whole, archives that are unpacked safely.
+
+mod digest;
+mod hashing;
+
+pub use digest::{Digest, DigestError};
+pub use hashing::Hashing;
