@@ -23,6 +23,7 @@ pub mod option;
 pub mod resource;
 pub mod storage;
 pub mod version;
+pub mod yaml;
 
 pub use action::Action;
 pub use charm::{Charm, Format};
