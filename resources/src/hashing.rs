@@ -34,7 +34,13 @@ impl<S> Hashing<S> {
         (self.inner, Digest::from_bytes(self.state.finalize().into()), self.count)
     }
 
-    fn note(&mut self, bytes: &[u8]) {
+    /// What is wrapped; what is done to it directly is neither hashed nor counted.
+    pub(crate) fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Hashes and counts bytes that passed elsewhere.
+    pub(crate) fn note(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.count += bytes.len() as u64;
     }

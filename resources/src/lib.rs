@@ -2,6 +2,8 @@
 
 mod digest;
 mod hashing;
+pub mod store;
 
 pub use digest::{Digest, DigestError};
 pub use hashing::Hashing;
+pub use store::{Blob, BlobStore, Stage, Staged, StoreError};
