@@ -1,0 +1,1 @@
+"""What concerns Hadoop and needs no machine: properties, and which libraries fit together."""

@@ -1,0 +1,1 @@
+"""What concerns the object store and needs no machine."""
