@@ -33,8 +33,11 @@ def merge(answer, config, secret=None):
     }
 
 
-def properties(settings, committer="directory", buffer_folders=()):
-    """The S3A properties, as Hadoop names them (with `spark.hadoop.` before them they are Spark's)."""
+def properties(settings, committer="directory", buffer_folders=(), aws=(3, 3), client=(3, 3)):
+    """The S3A properties, as Hadoop names them (with `spark.hadoop.` before them they are Spark's).
+
+    `aws` and `client` are the versions of hadoop-aws and of the Hadoop client, as numbers.
+    """
     if committer not in COMMITTERS:
         raise BadSetting(f"s3-committer: {committer!r} is none of {', '.join(COMMITTERS)}")
     found = {
@@ -54,8 +57,15 @@ def properties(settings, committer="directory", buffer_folders=()):
         found["mapreduce.outputcommitter.factory.scheme.s3a"] = "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory"
     if buffer_folders:
         found["fs.s3a.buffer.dir"] = ",".join(buffer_folders)
-    if not settings["tls"]:
-        # The gateway of Ceph refuses empty objects signed in pieces over plain HTTP; the old signature is whole.
+    if aws < (3, 4) <= client:
+        # The client's defaults are written with units, which the older hadoop-aws cannot read.
+        found["fs.s3a.threads.keepalivetime"] = "60"
+        found["fs.s3a.connection.establish.timeout"] = "30000"
+        found["fs.s3a.connection.timeout"] = "200000"
+        found["fs.s3a.multipart.purge.age"] = "86400"
+    if not settings["tls"] and aws < (3, 4):
+        # The gateway of Ceph refuses empty objects signed in pieces over plain HTTP; the old signature is
+        # whole. From 3.4 on there is no old signature.
         found["fs.s3a.signing-algorithm"] = "S3SignerType"
     return found
 
