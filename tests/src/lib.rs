@@ -1,6 +1,7 @@
 //! Harness, simulation, scenarios, contract, system and tidy tests; the demo, verify and measure commands.
 
 pub mod call;
+pub mod corpus;
 pub mod fail;
 pub mod parts;
 pub mod setup;

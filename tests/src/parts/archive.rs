@@ -18,11 +18,11 @@ pub struct Tarball {
 impl Tarball {
     /// Begins a tarball at `path`.
     ///
-    /// Compression is the fastest: what goes in is mostly jars, of which more effort makes
-    /// 319 MB into 317 MB.
+    /// Compression is the usual: the fastest takes half the time, once, and leaves 6 % more to
+    /// send and a quarter more work to whoever unpacks.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        let gzip = GzBuilder::new().mtime(0).write(file, Compression::fast());
+        let gzip = GzBuilder::new().mtime(0).write(file, Compression::default());
         Ok(Self { tar: tar::Builder::new(gzip) })
     }
 
