@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::version::Version;
+use crate::yaml::{Field, FieldError, Value};
 
 /// How a feature's version is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,99 @@ impl fmt::Display for Assumption {
             }
             Assumption::AnyOf(items) => list(f, "any-of", items),
             Assumption::AllOf(items) => list(f, "all-of", items),
+        }
+    }
+}
+
+/// Reads a list of assumptions.
+pub(crate) fn read(field: &Field<'_>) -> Result<Vec<Assumption>, FieldError> {
+    if !matches!(field.node().value, Value::List(_)) {
+        return Err(field.error("expected a list"));
+    }
+    field.items()?.iter().map(read_one).collect()
+}
+
+fn read_one(field: &Field<'_>) -> Result<Assumption, FieldError> {
+    if field.node().as_str().is_some() {
+        return read_feature(field);
+    }
+    let entries = field.entries()?;
+    match entries.as_slice() {
+        [("any-of", list)] => Ok(Assumption::AnyOf(read(list)?)),
+        [("all-of", list)] => Ok(Assumption::AllOf(read(list)?)),
+        _ => Err(field.error("expected a feature, or a map of `any-of` or `all-of` to a list")),
+    }
+}
+
+fn read_feature(field: &Field<'_>) -> Result<Assumption, FieldError> {
+    let text = field.text()?;
+    let (feature, comparison, version) = if let Some((feature, version)) = text.split_once(">=") {
+        (feature, Comparison::AtLeast, version)
+    } else if let Some((feature, version)) = text.split_once('<') {
+        (feature, Comparison::Below, version)
+    } else {
+        return Ok(Assumption::Feature(feature_name(text).map_err(|e| field.error(e))?));
+    };
+    let version = version.trim().parse().map_err(|e| field.error(e))?;
+    let feature = feature_name(feature).map_err(|e| field.error(e))?;
+    Ok(Assumption::Version { feature, comparison, version })
+}
+
+/// `[a-z][a-z0-9-]*?[a-z0-9]+`: at least two characters, no hyphen at the end.
+fn feature_name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
+    if !plain || !starts || text.ends_with('-') || !(2..=63).contains(&text.len()) {
+        return Err(format!(
+            "{text:?} is no assumption: write a feature such as `juju`, or `juju >= 3.1`"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::{Limits, parse};
+
+    fn list(text: &str) -> Result<Vec<Assumption>, FieldError> {
+        let node = parse("metadata.yaml", text.as_bytes(), &Limits::FILE).unwrap();
+        read(&Field::root("metadata.yaml", &node))
+    }
+
+    fn machine() -> Features {
+        Features::from([("juju".to_owned(), Some(Version::new(3, 6, 0)))])
+    }
+
+    #[test]
+    fn c14_assumptions_hold_or_say_which_does_not() {
+        let met = |text: &str| unmet(&list(text).unwrap(), &machine()).is_empty();
+        assert!(met("[juju >= 3.1]"));
+        assert!(met("[juju>=3.1, juju < 4.0]"));
+        assert!(met("[juju]"));
+        assert!(!met("[juju >= 99]"));
+        assert!(!met("[k8s-api]"));
+        assert!(met("[any-of: [k8s-api, juju >= 3]]"));
+        assert!(!met("[all-of: [k8s-api, juju >= 3]]"));
+        let list = list("[juju >= 3, any-of: [k8s-api, juju >= 4]]").unwrap();
+        let unmet: Vec<_> = unmet(&list, &machine()).iter().map(ToString::to_string).collect();
+        assert_eq!(unmet, ["any-of(k8s-api, juju >= 4.0.0)"]);
+    }
+
+    #[test]
+    fn what_is_no_assumption_is_refused() {
+        for bad in [
+            "juju",
+            "[J]",
+            "[juju >= x]",
+            "[juju == 3]",
+            "[x: [juju]]",
+            "[{any-of: [], all-of: []}]",
+            "[1]",
+            "[a-]",
+        ] {
+            assert!(list(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A charm, read from its files once and kept in the store as JSON.
 
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use crate::manifest::Base;
 use crate::metadata::Metadata;
 use crate::name::{ActionName, EndpointName, InterfaceName, OptionName, Role};
 use crate::option::CharmOption;
+
+pub use read::{CharmError, Files};
 
 /// Which of the two ages of the charm format a charm is written in (hook contract, section 1.2).
 #[derive(
@@ -126,4 +130,49 @@ fn juju_info() -> Option<(EndpointName, Endpoint)> {
     let name: EndpointName = JUJU_INFO.parse().ok()?;
     let interface: InterfaceName = JUJU_INFO.parse().ok()?;
     Some((name, Endpoint::new(Role::Provider, interface)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charm() -> Charm {
+        let files = BTreeMap::from([(
+            "metadata.yaml".to_owned(),
+            b"name: wiki\nsummary: s\ndescription: d\nrequires: {db: mysql}\n\
+              storage: {data: {type: filesystem}}\n"
+                .to_vec(),
+        )]);
+        Charm::read(&files).unwrap()
+    }
+
+    #[test]
+    fn every_charm_provides_juju_info() {
+        let charm = charm();
+        let endpoint = charm.endpoint(&"juju-info".parse().unwrap()).unwrap();
+        assert_eq!((endpoint.role, endpoint.interface.as_str()), (Role::Provider, JUJU_INFO));
+        assert_eq!(charm.all_endpoints().len(), 2);
+        assert!(charm.endpoint(&"web".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn c16_hooks_that_get_the_execute_bit_are_those_it_can_receive() {
+        let names = charm().hook_names();
+        for name in ["install", "stop", "db-relation-broken", "data-storage-attached"] {
+            assert!(names.contains(name), "{name}");
+        }
+        for name in ["collect-metrics", "juju-info-relation-joined", "helper.sh", "db"] {
+            assert!(!names.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_charm_is_kept_as_json_and_read_back() {
+        let charm = charm();
+        let json = serde_json::to_string(&charm).unwrap();
+        assert_eq!(serde_json::from_str::<Charm>(&json).unwrap(), charm);
+        let bare = r#"{"metadata":{"name":"wiki","summary":"s","description":"d"}}"#;
+        let bare: Charm = serde_json::from_str(bare).unwrap();
+        assert_eq!(bare.metadata.name.as_str(), "wiki");
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::is_default;
 use crate::name::{InterfaceName, Role};
+use crate::yaml::{Field, FieldError, Value};
 
 /// The name and the interface of the endpoint that every charm provides without saying so.
 pub const JUJU_INFO: &str = "juju-info";
@@ -46,4 +47,24 @@ impl Endpoint {
     pub fn new(role: Role, interface: InterfaceName) -> Self {
         Endpoint { role, interface, limit: None, optional: false, scope: Scope::Global }
     }
+}
+
+/// Reads a relation spec: the bare interface, or a map.
+pub(crate) fn read(field: &Field<'_>, role: Role) -> Result<Endpoint, FieldError> {
+    if field.node().as_str().is_some() {
+        return Ok(Endpoint::new(role, field.parse()?));
+    }
+    let mut endpoint = Endpoint::new(role, field.need("interface")?.parse()?);
+    if let Some(limit) = field.get("limit")? {
+        endpoint.limit = Some(limit.count()?);
+    }
+    endpoint.optional = field.boolean_of("optional")?;
+    if let Some(scope) = field.get("scope")? {
+        endpoint.scope = match &scope.node().value {
+            Value::String(word) if word == "global" => Scope::Global,
+            Value::String(word) if word == "container" => Scope::Container,
+            _ => return Err(scope.error("expected `global` or `container`")),
+        };
+    }
+    Ok(endpoint)
 }

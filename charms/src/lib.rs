@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod option;
 pub mod resource;
+pub mod schema;
 pub mod storage;
 pub mod version;
 pub mod yaml;

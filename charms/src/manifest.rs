@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::yaml::{Field, FieldError};
+
 /// The operating systems that a base may name.
 pub const SYSTEMS: [&str; 6] = ["ubuntu", "centos", "windows", "osx", "opensuse", "genericlinux"];
 
@@ -96,6 +98,23 @@ impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.name, self.channel)
     }
+}
+
+/// Reads the `bases` of a manifest; other keys are the packer's.
+pub(crate) fn read(root: &Field<'_>) -> Result<Vec<Base>, FieldError> {
+    let Some(bases) = root.get("bases")? else { return Ok(Vec::new()) };
+    bases
+        .items()?
+        .iter()
+        .map(|item| {
+            // An unquoted `22.04` is a number to YAML, and still the channel that is meant.
+            let channel = item.need("channel")?;
+            let mut base = Base::new(item.need("name")?.text()?, &channel.scalar()?)
+                .map_err(|problem| item.error(problem))?;
+            base.architectures = item.texts_of("architectures")?;
+            Ok(base)
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `metadata.yaml`: what a charm says of itself (hook contract, section 1.2).
 
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ use crate::name::{ApplicationName, EndpointName, ResourceName, StorageName};
 use crate::resource::ResourceSpec;
 use crate::storage::StorageSpec;
 use crate::version::Version;
+
+pub(crate) use read::{V1_KEYS, V2_KEYS, read};
 
 /// What `metadata.yaml` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

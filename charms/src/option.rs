@@ -1,10 +1,13 @@
 //! The options of a charm (`config.yaml`; hook contract, section 1.5) and their values.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::is_default;
+use crate::name::OptionName;
+use crate::yaml::{Field, FieldError, Node, Value};
 
 /// The type of an option.
 #[derive(
@@ -149,6 +152,41 @@ impl OptionKind {
         }
     }
 
+    /// Reads what stands in a YAML file: a default of `config.yaml`, a value of a bundle or of
+    /// `config --file`.
+    ///
+    /// Section 1.5: a quoted number is taken for an int (also `0x` and `0o` forms), a quoted
+    /// boolean word for a boolean, a whole number for a float. Nothing but text is a string.
+    pub fn parse_yaml(self, node: &Node) -> Result<OptionValue, BadValue> {
+        let bad = || BadValue::Type {
+            kind: self,
+            found: match node.scalar_text() {
+                Some(text) => format!("{} {:?}", node.kind(), shown(&text)),
+                None => node.kind().to_owned(),
+            },
+        };
+        match (self, &node.value) {
+            (OptionKind::String, Value::String(text)) => Ok(OptionValue::String(text.clone())),
+            (OptionKind::Secret, Value::String(text)) => self.parse_text(text),
+            (OptionKind::Int, Value::Int(value)) => Ok(OptionValue::Int(*value)),
+            (OptionKind::Int, Value::String(text)) => {
+                radix(text).map(OptionValue::Int).ok_or_else(bad)
+            }
+            (OptionKind::Float, Value::Float(value)) => {
+                Finite::new(*value).map(OptionValue::Float).ok_or_else(bad)
+            }
+            (OptionKind::Float, Value::Int(value)) => {
+                float(&value.to_string()).map(OptionValue::Float).ok_or_else(bad)
+            }
+            (OptionKind::Boolean, Value::Bool(value)) => Ok(OptionValue::Boolean(*value)),
+            (OptionKind::Boolean, Value::String(text)) => boolean(text)
+                .or_else(|| old_boolean(text))
+                .map(OptionValue::Boolean)
+                .ok_or_else(bad),
+            _ => Err(bad()),
+        }
+    }
+
     /// Whether `value` is one of this type.
     #[must_use]
     pub fn admits(self, value: &OptionValue) -> bool {
@@ -165,6 +203,32 @@ impl OptionKind {
 
 fn shown(text: &str) -> String {
     text.chars().take(64).collect()
+}
+
+/// The words that readers of YAML 1.1 take for booleans; charms are written for those.
+fn old_boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" => Some(true),
+        "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn radix(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (digits, radix) = match digits.get(..2) {
+        Some("0x" | "0X") => (digits.get(2..)?, 16),
+        Some("0o" | "0O") => (digits.get(2..)?, 8),
+        _ => return text.parse().ok(),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let value = i64::from_str_radix(digits, radix).ok()?;
+    Some(if negative { -value } else { value })
 }
 
 fn float(text: &str) -> Option<Finite> {
@@ -236,5 +300,155 @@ impl serde::de::Visitor<'_> for AnyValue {
 
     fn visit_str<E>(self, value: &str) -> Result<OptionValue, E> {
         Ok(OptionValue::String(value.to_owned()))
+    }
+}
+
+/// Reads `config.yaml`.
+pub(crate) fn read(root: &Field<'_>) -> Result<BTreeMap<OptionName, CharmOption>, FieldError> {
+    let empty = || root.error("empty configuration: there must be a map called `options`");
+    if root.node().as_map().is_none_or(|map| map.get("options").is_none()) {
+        return Err(empty());
+    }
+    let Some(options) = root.get("options")? else { return Err(empty()) };
+    let mut read = BTreeMap::new();
+    for (key, field) in options.entries()? {
+        read.insert(field.parse_key(key)?, read_one(&field)?);
+    }
+    Ok(read)
+}
+
+fn read_one(field: &Field<'_>) -> Result<CharmOption, FieldError> {
+    field.map()?;
+    let kind = match field.get("type")? {
+        None => OptionKind::String,
+        Some(kind) => match kind.text()? {
+            "string" => OptionKind::String,
+            "int" => OptionKind::Int,
+            "float" => OptionKind::Float,
+            "boolean" => OptionKind::Boolean,
+            "secret" => OptionKind::Secret,
+            other => {
+                return Err(kind.error(format_args!(
+                    "unknown type {other:?}: expected string, int, float, boolean or secret"
+                )));
+            }
+        },
+    };
+    let default = match field.get("default")? {
+        None => None,
+        Some(default) => Some(kind.parse_yaml(default.node()).map_err(|e| default.error(e))?),
+    };
+    Ok(CharmOption { kind, description: field.text_of("description")?, default })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::{Limits, parse};
+
+    fn config(text: &str) -> Result<BTreeMap<OptionName, CharmOption>, FieldError> {
+        let node = parse("config.yaml", text.as_bytes(), &Limits::FILE).unwrap();
+        read(&Field::root("config.yaml", &node))
+    }
+
+    fn default(kind: &str, text: &str) -> Result<Option<OptionValue>, String> {
+        config(&format!("options: {{x: {{type: {kind}, default: {text}}}}}"))
+            .map(|all| all["x"].default.clone())
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn c08_options_must_be_there_and_may_be_empty() {
+        assert!(config("{}").unwrap_err().to_string().contains("empty configuration"));
+        assert!(config("").unwrap_err().to_string().contains("empty configuration"));
+        assert!(config("options:").is_err());
+        assert!(config("options: []").is_err());
+        assert!(config("options: {}").unwrap().is_empty());
+    }
+
+    #[test]
+    fn c09_defaults_have_the_type_of_their_option() {
+        let text = |t: &str| Some(OptionValue::String(t.to_owned()));
+        let number = |n: f64| Some(OptionValue::Float(Finite::new(n).unwrap()));
+        assert_eq!(default("string", "\"\""), Ok(text("")));
+        assert_eq!(default("string", "a"), Ok(text("a")));
+        assert_eq!(default("int", "3"), Ok(Some(OptionValue::Int(3))));
+        assert_eq!(default("int", "\"3\""), Ok(Some(OptionValue::Int(3))));
+        assert_eq!(default("int", "\"0x1f\""), Ok(Some(OptionValue::Int(31))));
+        assert_eq!(default("int", "\"-0o17\""), Ok(Some(OptionValue::Int(-15))));
+        assert_eq!(default("int", "0755"), Ok(Some(OptionValue::Int(493))));
+        assert_eq!(default("float", "1"), Ok(number(1.0)));
+        assert_eq!(default("float", "1.5"), Ok(number(1.5)));
+        assert_eq!(default("boolean", "true"), Ok(Some(OptionValue::Boolean(true))));
+        assert_eq!(default("boolean", "\"False\""), Ok(Some(OptionValue::Boolean(false))));
+        assert_eq!(default("boolean", "yes"), Ok(Some(OptionValue::Boolean(true))));
+        assert_eq!(default("boolean", "null"), Ok(None));
+        for (kind, bad) in [
+            ("string", "1"),
+            ("string", "true"),
+            ("string", "[a]"),
+            ("int", "a"),
+            ("int", "1.5"),
+            ("int", "true"),
+            ("int", "\"\""),
+            ("float", "a"),
+            ("float", ".inf"),
+            ("boolean", "1"),
+            ("boolean", "maybe"),
+            ("number", "1"),
+        ] {
+            let error = default(kind, bad).unwrap_err();
+            assert!(error.contains("`options.x."), "{kind} {bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn c10_text_that_is_no_int_is_refused() {
+        let error = OptionKind::Int.parse_text("abc").unwrap_err();
+        assert_eq!(error.to_string(), "expected int, got \"abc\"");
+        assert_eq!(
+            OptionKind::Int.parse_text("-9223372036854775808"),
+            Ok(OptionValue::Int(i64::MIN))
+        );
+        for bad in ["", " 1", "0x1", "1.0", "9223372036854775808"] {
+            assert!(OptionKind::Int.parse_text(bad).is_err(), "{bad}");
+        }
+        for good in ["1", "t", "T", "TRUE", "true", "True"] {
+            assert_eq!(OptionKind::Boolean.parse_text(good), Ok(OptionValue::Boolean(true)));
+        }
+        for bad in ["", "yes", "tRUE", "2"] {
+            assert!(OptionKind::Boolean.parse_text(bad).is_err(), "{bad}");
+        }
+        for bad in ["inf", "nan", "", "x", "1e999"] {
+            assert!(OptionKind::Float.parse_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn c11_a_secret_option_takes_nothing_but_secret_uris() {
+        for good in ["", "secret:9m4e2mr0ui3e8a215n4g", "secret://a/b"] {
+            assert!(OptionKind::Secret.parse_text(good).is_ok(), "{good}");
+        }
+        for bad in ["password", "secret:", "secret", " secret:x"] {
+            assert!(OptionKind::Secret.parse_text(bad).is_err(), "{bad}");
+        }
+        assert!(default("secret", "hunter2").is_err());
+        assert!(default("secret", "\"\"").is_ok());
+    }
+
+    #[test]
+    fn values_keep_their_type_in_json() {
+        let values = vec![
+            OptionValue::Boolean(true),
+            OptionValue::Int(3),
+            OptionValue::Float(Finite::new(3.0).unwrap()),
+            OptionValue::String("3".into()),
+        ];
+        let json = serde_json::to_string(&values).unwrap();
+        assert_eq!(json, r#"[true,3,3.0,"3"]"#);
+        assert_eq!(serde_json::from_str::<Vec<OptionValue>>(&json).unwrap(), values);
+        for bad in ["null", "[]", "18446744073709551615"] {
+            assert!(serde_json::from_str::<OptionValue>(bad).is_err(), "{bad}");
+        }
     }
 }

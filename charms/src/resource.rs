@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::is_default;
+use crate::yaml::{Field, FieldError};
 
 /// What a resource is.
 #[derive(
@@ -41,4 +42,35 @@ pub struct ResourceSpec {
     /// For people.
     #[serde(default, skip_serializing_if = "is_default")]
     pub description: String,
+}
+
+/// Reads one entry of `resources`.
+pub(crate) fn read(field: &Field<'_>) -> Result<ResourceSpec, FieldError> {
+    let kind = match field.get("type")? {
+        None => ResourceKind::File,
+        Some(kind) => match kind.text()? {
+            "file" => ResourceKind::File,
+            "oci-image" => ResourceKind::OciImage,
+            other => {
+                let problem = format!("unknown type {other:?}: expected `file` or `oci-image`");
+                return Err(kind.error(problem));
+            }
+        },
+    };
+    let filename = field.text_of("filename")?;
+    match kind {
+        ResourceKind::File if filename.is_empty() => {
+            return Err(field.error("a resource of type file needs a `filename`"));
+        }
+        ResourceKind::File if filename.contains('/') || filename == "." || filename == ".." => {
+            return Err(
+                field.error(format_args!("filename {filename:?} must be a name, not a path"))
+            );
+        }
+        ResourceKind::File if filename.len() > 255 || filename.contains('\0') => {
+            return Err(field.error("filename is longer than 255 bytes or holds a zero byte"));
+        }
+        ResourceKind::File | ResourceKind::OciImage => {}
+    }
+    Ok(ResourceSpec { kind, filename, description: field.text_of("description")? })
 }

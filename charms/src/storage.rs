@@ -3,11 +3,13 @@
 
 mod directive;
 mod place;
+mod read;
 
 use serde::{Deserialize, Serialize};
 
 pub use directive::{BadDirective, MAX_COUNT, MAX_SIZE, PoolName, StorageDirective, parse_size};
 pub use place::mount_point;
+pub(crate) use read::read;
 
 use crate::is_default;
 
