@@ -111,6 +111,16 @@ def wait_until(ready, name, seconds=60, interval=0.1):
         time.sleep(interval)
 
 
+def wait_for(ready, seconds, interval=0.1):
+    """Asks `ready` until it says yes or the time is over; whether it said yes."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            return False
+        time.sleep(interval)
+    return True
+
+
 def failed(name):
     """Whether the supervisor has given the daemon up."""
     return process.succeeds("systemctl", "is-failed", "--quiet", name)
