@@ -23,6 +23,8 @@ pub mod option;
 pub mod resource;
 pub mod schema;
 pub mod storage;
+pub mod tree;
+pub mod upgrade;
 pub mod version;
 pub mod yaml;
 
@@ -35,6 +37,7 @@ pub use metadata::Metadata;
 pub use option::{CharmOption, OptionKind, OptionValue};
 pub use resource::{ResourceKind, ResourceSpec};
 pub use storage::{StorageDirective, StorageKind, StorageSpec};
+pub use tree::Tree;
 pub use version::Version;
 
 /// Whether a value is its type's default; such fields are left out of what is kept.
