@@ -1,0 +1,426 @@
+//! What may be asked.
+//!
+//! A command is complete: everything that a decision needs from outside (a random id, the parsed
+//! charm, a token's hash) comes with it, so that deciding is a pure function of the estate, the
+//! caller, the command and the time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muster_charms::{Base, Charm, StorageDirective};
+use muster_resources::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::constraints::Constraints;
+use crate::name::{
+    ActionName, ApplicationName, CharmUrl, CloudName, EndpointName, MachineId, ModelId, ModelName,
+    OptionName, PoolName, RelationId, ResourceName, StorageId, StorageName, TaskId, UnitName,
+    UserName,
+};
+use crate::record::{ControllerAccess, ModelAccess, Placement, Provider, Subject, TokenHash};
+
+/// What an operator, or the controller itself, asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Of the estate.
+    Estate(EstateCommand),
+    /// Of one model.
+    Model {
+        /// Which.
+        model: ModelId,
+        /// What.
+        command: ModelCommand,
+    },
+}
+
+/// What may be asked of the estate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EstateCommand {
+    /// Make the installation: its record and its first user. Refused when there is one.
+    Bootstrap {
+        /// The installation's id, chosen at random.
+        uuid: ModelId,
+        /// Its name.
+        name: CloudName,
+        /// Its cloud.
+        cloud: CloudName,
+        /// The first user, a superuser.
+        admin: UserName,
+        /// The hash of that user's token.
+        token: TokenHash,
+    },
+    /// Make a model.
+    AddModel {
+        /// The model's id, chosen at random by the server.
+        id: ModelId,
+        /// Its name.
+        name: ModelName,
+        /// Its owner; the caller if none.
+        owner: Option<UserName>,
+        /// Options that differ from the defaults.
+        config: BTreeMap<String, String>,
+        /// Constraints of its machines.
+        constraints: Constraints,
+    },
+    /// Make a user.
+    AddUser {
+        /// The name.
+        name: UserName,
+        /// How it is shown.
+        display_name: String,
+        /// What it may do.
+        access: ControllerAccess,
+        /// The hash of its first token.
+        token: TokenHash,
+    },
+    /// Keep a token by its hash.
+    AddToken {
+        /// The hash.
+        hash: TokenHash,
+        /// As whom it lets its bearer speak.
+        subject: Subject,
+        /// How many seconds it is good for; none is for ever.
+        seconds: Option<u64>,
+    },
+    /// Exchange a join token for the machine's own, once (S4).
+    Enrol {
+        /// The join token that the caller came with.
+        join: TokenHash,
+        /// The hash of the token that the agent chose for itself.
+        token: TokenHash,
+    },
+}
+
+/// What may be asked of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelCommand {
+    /// Take the model down.
+    DestroyModel {
+        /// What becomes of storage: destroyed or let go. None: refuse if there is any.
+        destroy_storage: Option<bool>,
+        /// Without waiting for hooks.
+        force: bool,
+    },
+    /// Set and reset options of the model.
+    ConfigureModel {
+        /// New values.
+        set: BTreeMap<String, String>,
+        /// Back to the default.
+        reset: BTreeSet<String>,
+    },
+    /// Set the constraints of the model's new machines.
+    ConstrainModel(Constraints),
+    /// Let a user do something, or take that away.
+    GrantModel {
+        /// Whom.
+        user: UserName,
+        /// What; none takes everything away.
+        access: Option<ModelAccess>,
+    },
+    /// Make a charm known. The server reads the archive and fills in what it says.
+    AddCharm(AddCharm),
+    /// Make an application.
+    Deploy(Deploy),
+    /// Give an application's units another charm, resources or settings.
+    Refresh(Refresh),
+    /// More units.
+    AddUnits {
+        /// The application.
+        application: ApplicationName,
+        /// Where each goes, one for each unit.
+        placements: Vec<Placement>,
+        /// Kept storage for the one new unit.
+        attach_storage: Vec<StorageId>,
+    },
+    /// Take units down.
+    RemoveUnits {
+        /// Which.
+        units: BTreeSet<UnitName>,
+        /// Whether their storage goes with them.
+        destroy_storage: bool,
+        /// Without waiting for hooks.
+        force: bool,
+    },
+    /// Take an application down.
+    RemoveApplication {
+        /// Which.
+        application: ApplicationName,
+        /// Whether its units' storage goes with them.
+        destroy_storage: bool,
+        /// Without waiting for hooks.
+        force: bool,
+    },
+    /// Set and reset options of an application.
+    Configure {
+        /// Which.
+        application: ApplicationName,
+        /// New values, as text; read by the option's type.
+        set: BTreeMap<OptionName, String>,
+        /// Back to the charm's default.
+        reset: BTreeSet<OptionName>,
+        /// Whether it may have the cloud's credentials; none leaves it.
+        trust: Option<bool>,
+    },
+    /// Set the constraints of an application's new machines.
+    Constrain {
+        /// Which.
+        application: ApplicationName,
+        /// What they must have.
+        constraints: Constraints,
+    },
+    /// Let an application's ports be reached from outside, or not.
+    Expose {
+        /// Which.
+        application: ApplicationName,
+        /// From where; none takes it back.
+        exposure: Option<crate::record::Exposure>,
+    },
+    /// Relate two endpoints.
+    Integrate {
+        /// One end.
+        one: EndpointRef,
+        /// The other.
+        other: EndpointRef,
+    },
+    /// End a relation.
+    RemoveRelation {
+        /// Which.
+        relation: RelationRef,
+        /// Without waiting for hooks.
+        force: bool,
+    },
+    /// Give an application a file.
+    AttachResource {
+        /// The application.
+        application: ApplicationName,
+        /// The resource.
+        name: ResourceName,
+        /// The file, as one of the bytes kept.
+        file: ResourceFile,
+    },
+    /// Make machines.
+    AddMachines {
+        /// How many.
+        count: u32,
+        /// What they must have.
+        constraints: Constraints,
+        /// Their base.
+        base: Option<Base>,
+        /// Whether it is this host itself (then `count` is 1).
+        host: bool,
+    },
+    /// Take machines down.
+    RemoveMachines {
+        /// Which.
+        machines: BTreeSet<MachineId>,
+        /// Also if units live there, and without waiting for hooks.
+        force: bool,
+    },
+    /// Give a unit more storage.
+    AddStorage {
+        /// The unit.
+        unit: UnitName,
+        /// The storage of the charm.
+        name: StorageName,
+        /// How it is made; where it says nothing, as for the application.
+        directive: StorageDirective,
+    },
+    /// Take storage from its unit and keep it.
+    DetachStorage {
+        /// Which.
+        storage: BTreeSet<StorageId>,
+        /// Without waiting for hooks.
+        force: bool,
+    },
+    /// Give kept storage to a unit.
+    AttachStorage {
+        /// The unit.
+        unit: UnitName,
+        /// Which.
+        storage: BTreeSet<StorageId>,
+    },
+    /// Destroy storage.
+    RemoveStorage {
+        /// Which.
+        storage: BTreeSet<StorageId>,
+        /// Also if a unit has it, and without waiting for hooks.
+        force: bool,
+        /// Let go of the data without destroying it.
+        keep_data: bool,
+    },
+    /// Make a way of making storage.
+    CreateStoragePool {
+        /// Its name.
+        name: PoolName,
+        /// What makes it.
+        provider: Provider,
+        /// Settings for the provider.
+        attributes: BTreeMap<String, String>,
+    },
+    /// Run an action on units.
+    RunAction {
+        /// Where.
+        targets: Vec<TargetRef>,
+        /// Which.
+        action: ActionName,
+        /// With which parameters.
+        parameters: serde_json::Map<String, serde_json::Value>,
+    },
+    /// Run a shell command on units and machines.
+    RunCommand {
+        /// Where.
+        targets: Vec<TargetRef>,
+        /// What.
+        command: String,
+        /// After how many milliseconds it is killed.
+        timeout_ms: Option<u64>,
+        /// Whether it need not wait for the machine's lock.
+        parallel: bool,
+        /// The lock that it takes in place of the machine's.
+        execution_group: String,
+    },
+    /// End tasks.
+    CancelTasks(BTreeSet<TaskId>),
+    /// Answer failed hooks.
+    Resolve {
+        /// Whose; empty is every unit in error.
+        units: BTreeSet<UnitName>,
+        /// Whether the hook runs again, or counts as done.
+        retry: bool,
+    },
+}
+
+/// A charm to make known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AddCharm {
+    /// The archive's bytes, which the controller has.
+    pub digest: Digest,
+    /// How many.
+    pub size: u64,
+    /// What its files say, read by the server from the verified bytes; never taken from a client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charm: Option<Box<Charm>>,
+}
+
+/// An application to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Deploy {
+    /// Its name.
+    pub application: ApplicationName,
+    /// Its charm, which the model knows.
+    pub charm: CharmUrl,
+    /// The channel that the operator named.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Where each unit goes; its length is the number of units.
+    #[serde(default)]
+    pub placements: Vec<Placement>,
+    /// Options, as text.
+    #[serde(default)]
+    pub config: BTreeMap<OptionName, String>,
+    /// Whether it may have the cloud's credentials.
+    #[serde(default)]
+    pub trust: bool,
+    /// What its machines must have.
+    #[serde(default)]
+    pub constraints: Constraints,
+    /// The base of its machines; none: chosen from the charm's and the model's.
+    #[serde(default)]
+    pub base: Option<Base>,
+    /// How each storage is made.
+    #[serde(default)]
+    pub storage: BTreeMap<StorageName, StorageDirective>,
+    /// Kept storage for its one unit.
+    #[serde(default)]
+    pub attach_storage: Vec<StorageId>,
+    /// Files.
+    #[serde(default)]
+    pub resources: BTreeMap<ResourceName, ResourceFile>,
+    /// Spaces of endpoints.
+    #[serde(default)]
+    pub bindings: BTreeMap<EndpointName, String>,
+    /// Also on a base that the charm does not name.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// Another charm, resources or settings for an application.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Refresh {
+    /// The application.
+    pub application: ApplicationName,
+    /// The new charm, which the model knows; none keeps the present one.
+    pub charm: Option<CharmUrl>,
+    /// The channel that the operator named.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Options, as text.
+    #[serde(default)]
+    pub config: BTreeMap<OptionName, String>,
+    /// How storage that is new in the charm is made.
+    #[serde(default)]
+    pub storage: BTreeMap<StorageName, StorageDirective>,
+    /// Files.
+    #[serde(default)]
+    pub resources: BTreeMap<ResourceName, ResourceFile>,
+    /// Also to units in error.
+    #[serde(default)]
+    pub force_units: bool,
+    /// Also to a base that the charm does not name.
+    #[serde(default)]
+    pub force_base: bool,
+}
+
+/// A file for a resource: bytes that the controller has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ResourceFile {
+    /// The bytes.
+    pub digest: Digest,
+    /// How many.
+    pub size: u64,
+    /// What the file was called where it came from.
+    pub origin_name: String,
+}
+
+/// An application, and its endpoint if the operator named it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EndpointRef {
+    /// The application.
+    pub application: ApplicationName,
+    /// The endpoint; none: the one that fits.
+    #[serde(default)]
+    pub endpoint: Option<EndpointName>,
+}
+
+/// A relation, by its number or by what it connects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelationRef {
+    /// By number.
+    Id(RelationId),
+    /// By what it connects.
+    Ends(EndpointRef, EndpointRef),
+}
+
+/// Where something should run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetRef {
+    /// A unit.
+    Unit(UnitName),
+    /// Whoever leads an application.
+    Leader(ApplicationName),
+    /// Every unit of an application.
+    Application(ApplicationName),
+    /// A machine, without a unit.
+    Machine(MachineId),
+    /// Every machine.
+    AllMachines,
+}

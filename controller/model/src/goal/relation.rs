@@ -1,0 +1,1 @@
+//! A relation as one unit sees it.

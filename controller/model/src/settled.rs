@@ -1,0 +1,34 @@
+//! Settled is a number.
+
+use crate::model::Model;
+use crate::name::UnitName;
+use crate::status::Agent;
+
+/// Why a unit is not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsettled {
+    /// Its agent has not yet said that it has nothing to do as of the last change.
+    Behind,
+    /// A hook failed.
+    Failed(String),
+    /// It waits for something that its agent named.
+    Waits(String),
+}
+
+/// Whether a unit has nothing to do as of the last change that concerns it.
+///
+/// # Errors
+/// Why not.
+pub fn unit(model: &Model, name: &UnitName) -> Result<(), Unsettled> {
+    let Some(progress) = model.progress(name) else { return Err(Unsettled::Behind) };
+    if let Some(failure) = &progress.failure {
+        return Err(Unsettled::Failed(format!("hook failed: \"{}\"", failure.hook)));
+    }
+    if progress.rested < model.touched(name) || progress.agent.value == Agent::Allocating {
+        return Err(Unsettled::Behind);
+    }
+    if !progress.waits_for.is_empty() {
+        return Err(Unsettled::Waits(progress.waits_for.clone()));
+    }
+    Ok(())
+}
