@@ -5,4 +5,5 @@ pub mod corpus;
 pub mod fail;
 pub mod parts;
 pub mod setup;
+pub mod verify;
 pub mod voice;

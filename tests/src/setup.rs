@@ -94,6 +94,10 @@ const fn need(
     Need { feature, witness, package, why }
 }
 
+/// Bytes that must be free where machines and volumes lie: the machines' root and its packages, three
+/// unpacked Sparks, the volumes' and the gateway's real content, and the parts.
+pub const ROOM: u64 = 12 << 30;
+
 /// What could not be set up.
 #[derive(Debug, Error)]
 pub enum SetupError {
@@ -193,6 +197,15 @@ pub fn fit(folder: &Path, room: u64) -> Result<(), SetupError> {
     Ok(())
 }
 
+/// A Python that can import `module`: the first in `PATH`, else Debian's own.
+///
+/// Only the latter sees what apt installs, and a person may have put another before it.
+pub fn python_with(module: &str) -> Option<&'static str> {
+    let imports = ["-c", "import importlib, sys; importlib.import_module(sys.argv[1])"];
+    let can = |python: &&str| Call::new(python).args(imports).arg(module).run().is_ok();
+    ["python3", "/usr/bin/python3"].into_iter().find(can)
+}
+
 /// Whether this process may install packages and make machines.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -248,10 +261,7 @@ impl Witness {
         match self {
             Self::Program(name) => call::find(name).is_some(),
             Self::File(path) => Path::new(path).exists(),
-            Self::Module(name) => {
-                let imports = ["-c", "import importlib, sys; importlib.import_module(sys.argv[1])"];
-                Call::new("python3").args(imports).arg(name).run().is_ok()
-            }
+            Self::Module(name) => python_with(name).is_some(),
         }
     }
 

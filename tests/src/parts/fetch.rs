@@ -55,7 +55,7 @@ pub fn sdist(sdist: &Sdist, work: &Path, voice: &Voice) -> Result<PathBuf, Parts
     let temporary = fresh(work, "tmp")?;
     let what = format!("{} {} from PyPI", sdist.project, sdist.version);
     let bar = voice.bytes(format!("fetching {what}"), sdist.bytes);
-    Call::new("python3")
+    Call::new(crate::setup::python_with("pip").unwrap_or("python3"))
         .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"])
         .args(["--no-binary", sdist.project])
         .arg(format!("{}=={}", sdist.project, sdist.version))

@@ -1,0 +1,72 @@
+//! The project's files, and what cargo knows of its packages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use cargo_metadata::{Metadata, MetadataCommand};
+
+/// The folder that holds the workspace's manifest.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
+}
+
+/// What cargo says of the workspace and everything it depends on.
+pub(crate) fn metadata() -> &'static Metadata {
+    static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
+        let manifest = root().join("Cargo.toml");
+        // Only what is built here: the rest was never fetched, and this must work offline.
+        let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let options = ["--offline".to_owned(), "--filter-platform".to_owned(), platform];
+        MetadataCommand::new().manifest_path(manifest).other_options(options).exec().unwrap()
+    });
+    &METADATA
+}
+
+/// Every file of the project with its path from the root, built ones and hidden folders left out.
+pub(crate) fn files() -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    walk(root(), &mut files);
+    files.sort();
+    assert!(files.len() > 20, "the tree was not found");
+    files
+}
+
+/// Every Rust file, as [`files`].
+pub(crate) fn rust() -> Vec<(String, String)> {
+    files().into_iter().filter(|(path, _)| path.ends_with(".rs")).collect()
+}
+
+/// What stands before the unit tests at a file's end.
+pub(crate) fn product(text: &str) -> &str {
+    match text.find("\n#[cfg(test)]\nmod ") {
+        // `mod tests;` names a file; only a module written out ends the product.
+        Some(at) if text[at..].lines().nth(2).is_some_and(|line| line.ends_with('{')) => {
+            &text[..at]
+        }
+        _ => text,
+    }
+}
+
+/// Whether a file holds nothing but tests.
+pub(crate) fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/tests/")
+}
+
+fn walk(folder: &Path, files: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path: PathBuf = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let hidden =
+            name.starts_with('.') && !matches!(name.as_str(), ".ci" | ".cargo" | ".config");
+        if hidden || name == "target" || name == "__pycache__" || path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, files);
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            files.push((path, text));
+        }
+    }
+}
