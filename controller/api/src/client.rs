@@ -1,0 +1,11 @@
+//! The client: one method a row of the table.
+
+mod agent;
+mod blob;
+mod call;
+mod user;
+
+pub use agent::{AgentClient, LEASE_HEADER, Lease, POLL};
+pub use blob::Upload;
+pub use call::{CallError, Endpoint};
+pub use user::{Client, LogQuery};
