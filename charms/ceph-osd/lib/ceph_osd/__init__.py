@@ -1,0 +1,1 @@
+"""What the OSD charm is made of: slots on disk, and what is on a device."""
