@@ -3,6 +3,8 @@
 pub mod call;
 pub mod corpus;
 pub mod fail;
+pub mod floors;
+pub mod measure;
 pub mod parts;
 pub mod setup;
 pub mod verify;

@@ -1,3 +1,71 @@
-//! Placeholder until the harness is in place.
+//! `cargo measure [ROW …]`: speed beside its yardsticks.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use muster_tests::call::Call;
+use muster_tests::fail::Chain;
+use muster_tests::measure::{self, Bench, MeasureError, Row, floor_rows, log, table};
+use muster_tests::voice::Voice;
+
+/// Measures rows beside their yardsticks, in pairs, and prints ratios. Runs in which others used the
+/// machine are dropped and counted.
+#[derive(Debug, Parser)]
+#[command(name = "cargo measure")]
+struct Arguments {
+    /// The rows to measure; all if none is named.
+    rows: Vec<String>,
+    /// List the rows and measure nothing.
+    #[arg(long)]
+    list: bool,
+    /// Take a tenth of the pairs, and noisy runs too: a look, not a measurement.
+    #[arg(long)]
+    rough: bool,
+    /// A file to which one line of JSON is added for each row.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let voice = Voice::new();
+    match measure(&Arguments::parse(), &voice) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            voice.say(format_args!("ERROR {}", Chain(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments, voice: &Voice) -> Result<(), MeasureError> {
+    let rows: &[Row] = floor_rows::ROWS;
+    if arguments.list {
+        for row in rows {
+            print(&format!("{}  {} / {}", row.id, row.what, row.yardstick));
+        }
+        return Ok(());
+    }
+    let bench = Bench { strict: !arguments.rough, shorten: if arguments.rough { 10 } else { 1 } };
+    let measured = measure::run(rows, &arguments.rows, &bench, voice)?;
+    print(&table::table(rows, &measured));
+    if let Some(path) = &arguments.log {
+        let commit = Call::new("git").args(["rev-parse", "--short", "HEAD"]).run();
+        // Outside a clone there is no commit to name.
+        let commit = commit.unwrap_or_default();
+        for (id, outcome) in &measured {
+            log::append(path, now(), commit.trim(), id, outcome)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a log line carries the time it was measured at")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+#[expect(clippy::print_stdout, reason = "the table is this program's output")]
+fn print(text: &str) {
+    println!("{text}");
+}

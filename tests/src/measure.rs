@@ -1,0 +1,124 @@
+//! Speed as a ratio of two things run in turn on one machine.
+//!
+//! A row names what is measured (A) and its yardstick (B). Runs alternate A B A B …; a run in which
+//! others used the machine is dropped and counted; the answer is the median of the pairs' ratios.
+//! No test asserts a time: times go into a table and into one line of JSON for each row.
+
+pub mod floor_rows;
+pub mod log;
+pub mod machine;
+pub mod pairs;
+pub mod table;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::call::CallError;
+use crate::voice::Voice;
+
+pub use pairs::{Bench, Paired, Run, Summary};
+
+/// A measurement that could not be made.
+#[derive(Debug, Error)]
+pub enum MeasureError {
+    /// Something with files, sockets or processes failed.
+    #[error("cannot {what}")]
+    Io {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("cannot run a program")]
+    Call(#[from] CallError),
+    /// The database of a floor failed.
+    #[error("cannot use the floor's database")]
+    Database(#[from] rusqlite::Error),
+    /// A floor's TLS failed.
+    #[error("cannot set up the floor's TLS: {0}")]
+    Tls(String),
+    /// A and B did not end in the same state, so their times say nothing.
+    #[error("{0}")]
+    Unequal(String),
+    /// The machine is never quiet.
+    #[error("{dropped} runs in a row were dropped because others used the machine")]
+    Noisy {
+        /// How many.
+        dropped: usize,
+    },
+    /// No row of that name.
+    #[error("no row `{name}`; there are {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The log could not be written.
+    #[error("cannot write `{}`", path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// One thing measured beside another.
+pub struct Row {
+    /// Its name, such as `Q1`.
+    pub id: &'static str,
+    /// What A does.
+    pub what: &'static str,
+    /// What B does.
+    pub yardstick: &'static str,
+    /// The ratio to reach, if one was set.
+    pub goal: Option<f64>,
+    /// Measures it.
+    pub run: fn(&Bench) -> Result<Measured, MeasureError>,
+}
+
+/// What came of a row.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Both sides.
+    pub paired: Paired,
+    /// Counts that do not depend on the machine, by name.
+    pub counts: BTreeMap<String, u64>,
+    /// What a reader must know: what B lacks, what was not done.
+    pub note: String,
+}
+
+/// Runs the rows named, or all, and says each as it is done.
+pub fn run(
+    rows: &[Row],
+    names: &[String],
+    bench: &Bench,
+    voice: &Voice,
+) -> Result<Vec<(&'static str, Measured)>, MeasureError> {
+    for name in names {
+        if !rows.iter().any(|row| row.id == name) {
+            let known = rows.iter().map(|row| row.id).collect::<Vec<_>>().join(", ");
+            return Err(MeasureError::Unknown { name: name.clone(), known });
+        }
+    }
+    let mut measured = Vec::new();
+    for row in rows {
+        if names.is_empty() || names.iter().any(|name| name == row.id) {
+            let work = voice.work(format!("{} {} / {}", row.id, row.what, row.yardstick));
+            let outcome = (row.run)(bench)?;
+            work.done(format_args!("{:.2}", outcome.paired.ratio));
+            measured.push((row.id, outcome));
+        }
+    }
+    Ok(measured)
+}
+
+/// Names what was tried, for `map_err`.
+pub(crate) fn io_error(what: &'static str) -> impl Fn(io::Error) -> MeasureError {
+    move |source| MeasureError::Io { what, source }
+}
