@@ -18,7 +18,7 @@ from muster_layers import spark
 from muster_spark import settings
 
 _APPLICATION = re.compile(r"\bapp-\d{14}-\d{4,}\b|\blocal-\d{13}\b")
-_SHIPPED = {"word-count": "word_count.py"}
+_SHIPPED = {"word-count": "word_count.py", "pi": "pi.py"}
 _USER = "spark"
 
 
@@ -89,7 +89,8 @@ def _pi(partitions):
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     jar = next((name for name in names if name.startswith("spark-examples")), None)
     if jar is None:
-        raise charm.ActionFailed("this Spark has no examples")
+        # A tarball that was assembled from the PySpark package holds no compiled examples.
+        return Job(f"{spark.APPS}/pi.py", [str(partitions)])
     return Job(f"{folder}/{jar}", [str(partitions)], main_class="org.apache.spark.examples.SparkPi")
 
 
@@ -108,6 +109,10 @@ def _environment(result=None):
         "SPARK_HOME": settings.HOME,
         "SPARK_CONF_DIR": settings.CONF,
         "MUSTER_DATABASE": f"{settings.CONF}/database.json",
+        # An action may run in a control group that lies outside of what its machine has mounted; Java 17's
+        # search for limits then ends in an exception and takes Spark's metrics with it. The driver's memory
+        # is set anyway.
+        "SPARK_SUBMIT_OPTS": "-XX:-UseContainerSupport",
     }
     if result:
         found["MUSTER_RESULT"] = result

@@ -58,6 +58,10 @@ def installed(name):
 
 
 def _install(packages):
+    # Machine images without manuals often lack their folders as well, and then update-alternatives,
+    # which Java's packages call, fails.
+    for section in range(1, 9):
+        os.makedirs(f"/usr/share/man/man{section}", exist_ok=True)
     if _lists_are_old():
         _apt("update", check=False)
     if _apt("install", *packages, check=False).returncode == 0:

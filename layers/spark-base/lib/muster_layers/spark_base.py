@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 
 from muster_charm import charm, files, machine, process, state, status, tools, users
 from muster_hadoop import jars, properties
@@ -13,6 +14,16 @@ from muster_spark import settings
 USER = "spark"
 EXTRA = "/opt/spark-extra-jars"
 _STORAGE_HOOKS = ("install", "upgrade-charm", "config-changed", "start")
+
+
+@charm.on("install", "upgrade-charm")
+def localhost():
+    """Makes `localhost` a known name: PySpark's driver listens there, and small machine images lack the line."""
+    try:
+        socket.gethostbyname("localhost")
+    except OSError:
+        known = files.read("/etc/hosts", "")
+        files.write("/etc/hosts", f"127.0.0.1 localhost\n{known}")
 
 
 @charm.on("install", "upgrade-charm")

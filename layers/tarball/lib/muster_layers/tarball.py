@@ -32,8 +32,11 @@ def ensure(resource, home, strip=1, required=True, hint=""):
     """
     key = f"tarball.{resource}"
     kept = state.get(key)
-    if kept and tools.hook_name() not in _HOOKS and os.path.isdir(home):
-        return Tree(home, kept["digest"], False)
+    if kept and tools.hook_name() not in _HOOKS:
+        if not kept["digest"] and not required:
+            return None
+        if kept["digest"] and os.path.isdir(home):
+            return Tree(home, kept["digest"], False)
     path = _attached(resource)
     if path is None:
         if required:
@@ -112,7 +115,7 @@ def _digest(path):
 def _leave(home, key):
     if os.path.islink(home):
         os.unlink(home)
-    state.drop(key)
+    state.put(key, {"digest": "", "mark": None})
     prune(home)
 
 
