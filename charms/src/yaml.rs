@@ -226,6 +226,31 @@ impl Node {
         }
     }
 
+    /// The same as a value that came from no file. Numbers that no node can hold are texts.
+    #[must_use]
+    pub fn from_json(json: &serde_json::Value) -> Self {
+        Node::new(match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(value), _) => Value::Int(value),
+                (None, Some(value)) if number.is_f64() => Value::Float(value),
+                _ => Value::String(number.to_string()),
+            },
+            serde_json::Value::String(value) => Value::String(value.clone()),
+            serde_json::Value::Array(list) => {
+                Value::List(list.iter().map(Node::from_json).collect())
+            }
+            serde_json::Value::Object(object) => {
+                let mut map = Map::new();
+                for (key, value) in object {
+                    map.insert(key, Node::from_json(value));
+                }
+                Value::Map(map)
+            }
+        })
+    }
+
     /// The same as JSON.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
