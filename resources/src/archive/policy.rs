@@ -1,0 +1,511 @@
+//! What may be in an archive. Pure: it sees names, kinds and numbers, and touches no disk.
+//!
+//! An archive writes only inside its own fresh folder, or is refused whole (S9). Nothing is
+//! skipped and nothing repaired, with three exceptions that every tool makes: one leading `./` is
+//! dropped, a tar entry that is only `./` is the folder itself, and modes become 0755 or 0644.
+
+use std::collections::BTreeMap;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+use super::error::Rule;
+
+/// Links a link may lead through: what no honest archive needs more of.
+const HOPS: usize = 16;
+
+/// How much an archive may hold (reliability and security, section 5).
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of the archive itself.
+    pub packed: u64,
+    /// Bytes of all files together.
+    pub unpacked: u64,
+    /// Bytes of one file.
+    pub file: u64,
+    /// Entries, with the folders that are only implied.
+    pub entries: u64,
+    /// Symbolic links.
+    pub links: u64,
+    /// Bytes of a name.
+    pub path: usize,
+    /// Bytes of one part of a name.
+    pub part: usize,
+    /// Parts of a name.
+    pub depth: usize,
+    /// Bytes of a link's target.
+    pub target: usize,
+    /// Bytes of a tar entry's extended header.
+    pub header: u64,
+    /// Bytes that may come out for one that goes in, after the first `unmeasured` bytes.
+    pub ratio: u64,
+    /// Bytes of output for which the ratio does not matter.
+    pub unmeasured: u64,
+    /// Names at the top that must not be links, because we read them ourselves (S10).
+    pub plain: &'static [&'static str],
+}
+
+impl Limits {
+    /// For charms.
+    #[must_use]
+    pub const fn charm() -> Limits {
+        Limits {
+            packed: 256 << 20,
+            unpacked: 1 << 30,
+            file: 512 << 20,
+            entries: 20_000,
+            links: 20_000,
+            path: 1024,
+            part: 255,
+            depth: 32,
+            target: 1024,
+            header: 64 << 10,
+            ratio: 200,
+            unmeasured: 10 << 20,
+            plain: &[
+                "metadata.yaml",
+                "charmcraft.yaml",
+                "config.yaml",
+                "actions.yaml",
+                "manifest.yaml",
+                "lxd-profile.yaml",
+                "bundle.yaml",
+                "layer.yaml",
+                "version",
+                "revision",
+                "icon.svg",
+                "hooks",
+            ],
+        }
+    }
+
+    /// For resources: tarballs of whole products. Ten GiB is a model's quota for what is packed.
+    #[must_use]
+    pub const fn resource() -> Limits {
+        Limits {
+            packed: 10 << 30,
+            unpacked: 40 << 30,
+            file: 16 << 30,
+            entries: 200_000,
+            plain: &[],
+            ..Limits::charm()
+        }
+    }
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A folder; its mode becomes 0755.
+    Folder,
+    /// A file; its mode becomes 0755 if its owner may run it, else 0644.
+    File {
+        /// Whether its owner may run it.
+        executable: bool,
+        /// Bytes.
+        size: u64,
+    },
+    /// A symbolic link that stays inside.
+    Link {
+        /// Where to, relative to the link's folder.
+        target: String,
+    },
+}
+
+/// What must be made for an entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Admitted {
+    /// Folders that no entry has mentioned, outermost first.
+    pub(super) implied: Vec<String>,
+    /// The entry's own path; none if it is a folder that is there already, or was stripped away.
+    pub(super) path: Option<String>,
+}
+
+/// What is known of the entries so far.
+pub(super) struct Policy {
+    limits: Limits,
+    strip: usize,
+    /// By folded name.
+    names: BTreeMap<String, Known>,
+    entries: u64,
+    links: u64,
+    unpacked: u64,
+}
+
+struct Known {
+    /// How it is spelt, if that is not its folded name.
+    spelt: Option<Box<str>>,
+    what: What,
+}
+
+enum What {
+    Implied,
+    Folder,
+    File,
+    Link(Box<str>),
+}
+
+impl Policy {
+    pub(super) fn new(limits: Limits, strip: usize) -> Policy {
+        Policy { limits, strip, names: BTreeMap::new(), entries: 0, links: 0, unpacked: 0 }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Admits an entry, which has this name in the archive, or says which rule it breaks.
+    pub(super) fn admit(&mut self, raw: &[u8], kind: &Kind) -> Result<Admitted, Rule> {
+        self.count_entry()?;
+        let nothing = Admitted { implied: Vec::new(), path: None };
+        if *kind == Kind::Folder && matches!(raw, b"." | b"./") {
+            return Ok(nothing);
+        }
+        let name = self.name(raw, *kind == Kind::Folder)?;
+        match kind {
+            Kind::File { size, .. } => self.count_bytes(*size)?,
+            Kind::Link { target } => self.check_target(target)?,
+            Kind::Folder => {}
+        }
+        let mut path = name;
+        for _ in 0..self.strip {
+            match path.split_once('/') {
+                Some((_, rest)) => path = rest,
+                None if *kind == Kind::Folder => return Ok(nothing),
+                None => return Err(Rule::StrippedAway(self.strip)),
+            }
+        }
+        if let Kind::Link { target } = kind {
+            self.links += 1;
+            if self.links > self.limits.links {
+                return Err(Rule::TooManyLinks(self.limits.links));
+            }
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            stays_inside(folder, target)?;
+            if self.limits.plain.contains(&path) {
+                return Err(Rule::LinkedName);
+            }
+        }
+        let implied = self.enter_parents(path)?;
+        let is_new = self.enter(path, kind)?;
+        Ok(Admitted { implied, path: is_new.then(|| path.to_owned()) })
+    }
+
+    /// Follows every link through the whole of the names, once they are all known: a link that is
+    /// harmless by itself may lead out through another (Z22).
+    pub(super) fn finish(&self) -> Result<(), (String, Rule)> {
+        for (folded, known) in &self.names {
+            if matches!(known.what, What::Link(_)) {
+                let path = known.spelt.as_deref().unwrap_or(folded);
+                self.follow(path).map_err(|rule| (path.to_owned(), rule))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_entry(&mut self) -> Result<(), Rule> {
+        self.entries += 1;
+        if self.entries > self.limits.entries {
+            return Err(Rule::Entries(self.limits.entries));
+        }
+        Ok(())
+    }
+
+    /// Sizes are refused by what is claimed, before a byte is written; the readers see to it that
+    /// no more comes than was claimed.
+    fn count_bytes(&mut self, size: u64) -> Result<(), Rule> {
+        if size > self.limits.file {
+            return Err(Rule::FileSize(self.limits.file));
+        }
+        self.unpacked += size;
+        if self.unpacked > self.limits.unpacked {
+            return Err(Rule::Unpacked(self.limits.unpacked));
+        }
+        Ok(())
+    }
+
+    /// The name as parts joined by single slashes.
+    fn name<'a>(&self, raw: &'a [u8], folder: bool) -> Result<&'a str, Rule> {
+        if raw.len() > self.limits.path {
+            return Err(Rule::LongPath(self.limits.path));
+        }
+        let name = std::str::from_utf8(raw).map_err(|_| Rule::NotUtf8)?;
+        check_characters(name)?;
+        if name.starts_with('/') {
+            return Err(Rule::Absolute);
+        }
+        let name = name.strip_prefix("./").unwrap_or(name);
+        let name = match name.strip_suffix('/') {
+            Some(_) if !folder => return Err(Rule::FileWithSlash),
+            Some(name) => name,
+            None => name,
+        };
+        if name.is_empty() {
+            return Err(Rule::EmptyName);
+        }
+        let mut depth = 0;
+        for part in name.split('/') {
+            depth += 1;
+            match part {
+                ".." => return Err(Rule::ParentPart),
+                "" | "." => return Err(Rule::EmptyPart),
+                _ if part.len() > self.limits.part => return Err(Rule::LongPart(self.limits.part)),
+                // `C:` means a drive to others; alone or in front it has no business here.
+                _ if depth == 1 && is_drive(part) => return Err(Rule::Absolute),
+                _ => {}
+            }
+        }
+        if depth > self.limits.depth {
+            return Err(Rule::Deep(self.limits.depth));
+        }
+        Ok(name)
+    }
+
+    fn check_target(&self, target: &str) -> Result<(), Rule> {
+        if target.is_empty() {
+            return Err(Rule::LinkEmpty);
+        }
+        if target.len() > self.limits.target {
+            return Err(Rule::LinkLong(self.limits.target));
+        }
+        check_characters(target)?;
+        if target.starts_with('/') || target.split('/').next().is_some_and(is_drive) {
+            return Err(Rule::LinkAbsolute);
+        }
+        Ok(())
+    }
+
+    /// Enters the folders above `path`, and returns those that are new.
+    fn enter_parents(&mut self, path: &str) -> Result<Vec<String>, Rule> {
+        let mut implied = Vec::new();
+        let mut parent = path;
+        while let Some((above, _)) = parent.rsplit_once('/') {
+            parent = above;
+            match self.names.get(&folded(parent)) {
+                // What is above a known folder was entered with it.
+                Some(known) if known.is(parent) && known.is_folder() => break,
+                Some(known) if known.is(parent) => {
+                    return Err(Rule::ParentNotFolder(parent.to_owned()));
+                }
+                Some(known) => return Err(Rule::FoldsLike(known.spelling(parent))),
+                None => implied.push(parent.to_owned()),
+            }
+        }
+        implied.reverse();
+        for folder in &implied {
+            self.count_entry()?;
+            self.insert(folder, What::Implied);
+        }
+        Ok(implied)
+    }
+
+    /// Enters `path` itself; false if it is a folder that was made for what lies below it.
+    fn enter(&mut self, path: &str, kind: &Kind) -> Result<bool, Rule> {
+        if let Some(known) = self.names.get_mut(&folded(path)) {
+            if !known.is(path) {
+                return Err(Rule::FoldsLike(known.spelling(path)));
+            }
+            if *kind != Kind::Folder || !matches!(known.what, What::Implied) {
+                return Err(Rule::Duplicate);
+            }
+            known.what = What::Folder;
+            return Ok(false);
+        }
+        let what = match kind {
+            Kind::Folder => What::Folder,
+            Kind::File { .. } => What::File,
+            Kind::Link { target } => What::Link(target.as_str().into()),
+        };
+        self.insert(path, what);
+        Ok(true)
+    }
+
+    fn insert(&mut self, path: &str, what: What) {
+        let folded = folded(path);
+        let spelt = (folded != path).then(|| path.into());
+        self.names.insert(folded, Known { spelt, what });
+    }
+
+    /// Resolves the link at `path` as the kernel would, with the archive's top as the root that
+    /// may not be left. What is not there cannot be a link, and counts as a folder.
+    fn follow(&self, path: &str) -> Result<(), Rule> {
+        let mut place: Vec<&str> = Vec::new();
+        let mut ahead: Vec<&str> = path.rsplit('/').collect();
+        let mut hops = 0;
+        while let Some(part) = ahead.pop() {
+            match part {
+                "" | "." => continue,
+                ".." => {
+                    place.pop().ok_or(Rule::LinkOut)?;
+                    continue;
+                }
+                _ => place.push(part),
+            }
+            if let Some(target) = self.target(&place.join("/")) {
+                hops += 1;
+                if hops > HOPS {
+                    return Err(Rule::LinkLoop(HOPS));
+                }
+                place.pop();
+                ahead.extend(target.rsplit('/'));
+            }
+        }
+        Ok(())
+    }
+
+    fn target(&self, path: &str) -> Option<&str> {
+        match self.names.get(&folded(path)) {
+            Some(Known { what: What::Link(target), .. }) => Some(target),
+            _ => None,
+        }
+    }
+}
+
+impl Known {
+    fn is(&self, path: &str) -> bool {
+        // The folded names are equal, so without a spelling of its own it is the folded name.
+        match &self.spelt {
+            Some(spelt) => **spelt == *path,
+            None => folded(path) == path,
+        }
+    }
+
+    fn is_folder(&self) -> bool {
+        matches!(self.what, What::Folder | What::Implied)
+    }
+
+    fn spelling(&self, path: &str) -> String {
+        self.spelt.as_deref().map_or_else(|| folded(path), str::to_owned)
+    }
+}
+
+fn check_characters(name: &str) -> Result<(), Rule> {
+    if name.chars().any(char::is_control) {
+        return Err(Rule::Control);
+    }
+    if name.contains('\\') {
+        return Err(Rule::Backslash);
+    }
+    Ok(())
+}
+
+fn is_drive(part: &str) -> bool {
+    matches!(part.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic())
+}
+
+/// Whether `target`, seen from `folder`, stays inside as far as its text says.
+fn stays_inside(folder: &str, target: &str) -> Result<(), Rule> {
+    let mut depth = folder.split('/').filter(|part| !part.is_empty()).count();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => depth = depth.checked_sub(1).ok_or(Rule::LinkOut)?,
+            _ => depth += 1,
+        }
+    }
+    Ok(())
+}
+
+/// What a file system that is blind to case and to Unicode forms would take the name for.
+fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let forms = ComposingNormalizerBorrowed::new_nfkc();
+    // Up and down again, since some letters meet only above (ß and ss, ς and σ).
+    let cased = forms.normalize(name).to_uppercase().to_lowercase();
+    forms.normalize(&cased).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> Kind {
+        Kind::File { executable: false, size: 0 }
+    }
+
+    fn admit(names: &[&str]) -> Result<(), Rule> {
+        let mut policy = Policy::new(Limits::charm(), 0);
+        names.iter().try_for_each(|name| {
+            let kind = if name.ends_with('/') { Kind::Folder } else { file() };
+            policy.admit(name.as_bytes(), &kind).map(|_| ())
+        })
+    }
+
+    #[test]
+    fn z12_names_that_meet_when_folded_are_refused() {
+        for (one, other) in [
+            ("a", "A"),
+            ("straße", "STRASSE"),
+            ("é", "e\u{301}"),
+            ("ﬁn", "fin"),
+            ("σ", "ς"),
+            ("K", "\u{212a}"),
+        ] {
+            assert_eq!(admit(&[one]), Ok(()), "{one}");
+            assert!(matches!(admit(&[one, other]), Err(Rule::FoldsLike(_))), "{one} {other}");
+            let (below, beside) = (format!("{one}/x"), format!("{other}/y"));
+            assert!(matches!(admit(&[&below, &beside]), Err(Rule::FoldsLike(_))), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn stripping_drops_the_folders_above_and_loses_no_file() {
+        let mut policy = Policy::new(Limits::resource(), 1);
+        let admitted = policy.admit(b"spark/", &Kind::Folder).unwrap();
+        assert_eq!(admitted, Admitted { implied: vec![], path: None });
+        let admitted = policy.admit(b"spark/bin/run", &file()).unwrap();
+        assert_eq!(admitted.implied, ["bin"]);
+        assert_eq!(admitted.path.as_deref(), Some("bin/run"));
+        assert_eq!(policy.admit(b"stray", &file()), Err(Rule::StrippedAway(1)));
+        // A link counts its way out from where it will be, not from where it was packed.
+        let link = Kind::Link { target: "../../x".into() };
+        assert_eq!(policy.admit(b"spark/lib/link", &link), Err(Rule::LinkOut));
+        assert_eq!(policy.admit(b"other/bin/run", &file()), Err(Rule::Duplicate));
+    }
+
+    #[test]
+    fn s20_each_limit_holds_at_its_last_value_and_not_beyond() {
+        let limits = Limits { entries: 3, file: 10, unpacked: 15, links: 1, ..Limits::charm() };
+        let sized = |size| Kind::File { executable: false, size };
+        let mut policy = Policy::new(limits.clone(), 0);
+        assert!(policy.admit(b"a", &sized(10)).is_ok());
+        assert_eq!(policy.admit(b"b", &sized(6)), Err(Rule::Unpacked(15)));
+        assert_eq!(Policy::new(limits.clone(), 0).admit(b"a", &sized(11)), Err(Rule::FileSize(10)));
+        let mut policy = Policy::new(limits.clone(), 0);
+        assert!(policy.admit(b"a/b/c", &file()).is_ok());
+        assert_eq!(policy.admit(b"d", &file()), Err(Rule::Entries(3)));
+        let link = Kind::Link { target: "x".into() };
+        let mut policy = Policy::new(limits, 0);
+        assert!(policy.admit(b"a", &link).is_ok());
+        assert_eq!(policy.admit(b"b", &link), Err(Rule::TooManyLinks(1)));
+
+        let path = |length: usize| ["p"; 512].join("/").replace("/p", "pp")[..length].to_owned();
+        assert_eq!(admit(&[&path(256)]), Err(Rule::LongPart(255)));
+        assert_eq!(admit(&[&path(255)]), Ok(()));
+        let long = ["x".repeat(255), "x".repeat(255), "x".repeat(255), "x".repeat(256)].join("/");
+        assert_eq!(long.len(), 1024);
+        assert_eq!(admit(&[&long]), Err(Rule::LongPart(255)));
+        assert_eq!(admit(&[&vec!["x".repeat(200); 5].join("/")]), Ok(()));
+        assert_eq!(admit(&[&format!("{long}x")]), Err(Rule::LongPath(1024)));
+        assert_eq!(admit(&[&["d"; 32].join("/")]), Ok(()));
+        assert_eq!(admit(&[&["d"; 33].join("/")]), Err(Rule::Deep(32)));
+    }
+
+    #[test]
+    fn links_are_followed_through_one_another() {
+        let follow = |links: &[(&str, &str)]| {
+            let mut policy = Policy::new(Limits::charm(), 0);
+            for (path, target) in links {
+                let kind = Kind::Link { target: (*target).to_owned() };
+                policy.admit(path.as_bytes(), &kind).unwrap();
+            }
+            policy.finish().map_err(|(_, rule)| rule)
+        };
+        assert_eq!(follow(&[("a", "b"), ("b", "c"), ("d/e", "../a")]), Ok(()));
+        assert_eq!(follow(&[("a", "b"), ("b", "a")]), Err(Rule::LinkLoop(HOPS)));
+        assert_eq!(follow(&[("a", "a")]), Err(Rule::LinkLoop(HOPS)));
+        // `d/up` is the top; from there `..` is out, though the text of `x/out` never leaves.
+        assert_eq!(follow(&[("d/e/up", "../.."), ("x/out", "../d/e/up/..")]), Err(Rule::LinkOut));
+    }
+}

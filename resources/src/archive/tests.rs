@@ -1,0 +1,5 @@
+mod hostile_tar;
+mod hostile_zip;
+mod kit;
+mod place;
+mod round;
