@@ -113,19 +113,19 @@ class Cluster:
 
 
 def _s3a(store):
-    """What makes the S3A properties, given the scratch folders; None without an object store."""
+    """The S3A properties; none without an object store."""
     if store is None:
-        return None
+        return {}
     known = spark_base.libraries()
     if not known["aws"]:
         raise charm.Blocked("an object store is given, but no library holds hadoop-aws: attach extra-jars")
     aws, client = jars.numbers(known["aws"]), jars.numbers(known["client"] or known["aws"])
     committer = tools.config().get("s3-committer", "directory")
     try:
-        s3.properties(store, committer)
+        # The scratch folders of the machine at hand, which differ from unit to unit.
+        return s3.properties(store, committer, "${env.SPARK_LOCAL_DIRS:-%s/local}" % settings.DATA, aws, client)
     except s3.BadSetting as error:
         raise charm.Blocked(str(error)) from error
-    return lambda caches: s3.properties(store, committer, [f"{cache}/s3a" for cache in caches], aws, client)
 
 
 def _run_local(unit):
@@ -180,7 +180,7 @@ def _daemon(kind, unit, variables, *further, wanted=True):
         service.absent(SERVICES[kind])
         return
     environment = {"SPARK_CONF_DIR": settings.CONF, "SPARK_HOME": settings.HOME, "JAVA_HOME": unit.java_home}
-    if kind == "history" and unit.trust:
+    if kind == "history" and unit.trust and unit.events.startswith("s3a:"):
         environment["SPARK_DAEMON_JAVA_OPTS"] = settings.trust_options()
     text = service.unit_text(
         _DESCRIPTIONS[kind],

@@ -33,10 +33,11 @@ def merge(answer, config, secret=None):
     }
 
 
-def properties(settings, committer="directory", buffer_folders=(), aws=(3, 3), client=(3, 3)):
+def properties(settings, committer="directory", buffer="", aws=(3, 3), client=(3, 3)):
     """The S3A properties, as Hadoop names them (with `spark.hadoop.` before them they are Spark's).
 
-    `aws` and `client` are the versions of hadoop-aws and of the Hadoop client, as numbers.
+    `buffer` is where uploads are gathered. A driver's settings reach executors on other machines, so it must
+    mean something on each of them. `aws` and `client` are the versions of hadoop-aws and of the Hadoop client, as numbers.
     """
     if committer not in COMMITTERS:
         raise BadSetting(f"s3-committer: {committer!r} is none of {', '.join(COMMITTERS)}")
@@ -55,8 +56,8 @@ def properties(settings, committer="directory", buffer_folders=(), aws=(3, 3), c
         found["fs.s3a.committer.magic.enabled"] = "true"
     if committer != "file":
         found["mapreduce.outputcommitter.factory.scheme.s3a"] = "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory"
-    if buffer_folders:
-        found["fs.s3a.buffer.dir"] = ",".join(buffer_folders)
+    if buffer:
+        found["fs.s3a.buffer.dir"] = buffer
     if aws < (3, 4) <= client:
         # The client's defaults are written with units, which the older hadoop-aws cannot read.
         found["fs.s3a.threads.keepalivetime"] = "60"

@@ -110,7 +110,7 @@ def describe(s3a_properties, ca_chain, master):
     )
     known = libraries()
     unit.class_path = known["class-path"]
-    unit.s3a = s3a_properties(caches) if s3a_properties else {}
+    unit.s3a = s3a_properties
     unit.cloud_committer = bool(unit.s3a) and known["cloud"] and config.get("s3-committer") != "file"
     unit.trust = trust(ca_chain, unit.java_home)
     bucket = config.get("event-log-bucket")
