@@ -1,1 +1,3 @@
 //! The controller: store, ledger, server, upkeep and substrates.
+
+pub mod substrate;

@@ -1,0 +1,420 @@
+//! Machines on this host: system containers with real systemd, an address and a network namespace
+//! of their own, over one cached root.
+//!
+//! ```text
+//! open ─▶ ensure_root ─▶ create ─▶ supervised run ─▶ stop, start, restart ─▶ destroy
+//!           once          │ record first, then make     ▲ reboot inside        │ by record
+//!                         └──────── one folder a machine, `record.json` ───────┘
+//! ```
+//!
+//! The disk is the truth: a record lists every thing of a machine before it is made
+//! (`record.rs`), so any crash is an ordinary start, and removal goes by the record. Machines
+//! outlive the controller and are found again by the next one; after a reboot of the host they are
+//! started again by [`Substrate::revive`]. Machines are *privileged* containers: root inside is
+//! root on the host for whoever is determined (`machines.md`, "Machines: what a host is").
+//!
+//! Everything here blocks; callers choose the thread. Names on the host carry a short hash of the
+//! state root, so that two of them live beside each other.
+
+pub mod apt_cache;
+
+mod cgroup;
+mod error;
+mod exec;
+mod host;
+mod launch;
+mod machine;
+mod network;
+mod overlay;
+mod process;
+mod record;
+mod root;
+mod sources;
+mod supervise;
+mod tool;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::event::EventfdFlags;
+use rustix::fs::FlockOperation;
+use sha2::{Digest, Sha256};
+
+pub use cgroup::{Enforcement, Limits};
+pub use error::SubstrateError;
+pub use exec::{Exec, Output};
+pub use host::{Host, HostBind, HostFile, HostSpec, HostState};
+pub use root::{PACKAGES, Progress};
+
+use apt_cache::AptCache;
+use error::{file, kernel};
+use network::Network;
+use record::{NetworkRecord, Thing};
+
+/// Where the package cache listens, on the gateway address.
+pub const APT_CACHE_PORT: u16 = 3142;
+
+/// How machines of a state root are made. Everything has a default.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where machines live: records, layers, consoles.
+    pub state_root: PathBuf,
+    /// Where what can be made again lives: roots, packages. May be shared by state roots.
+    pub cache_root: PathBuf,
+    /// The first two numbers of the machines' addresses.
+    pub prefix: (u8, u8),
+    /// The Debian suite of the machines.
+    pub suite: String,
+    /// Where packages come from; the host's own sources when none is named.
+    pub mirror: Option<String>,
+    /// The packages of the root.
+    pub packages: Vec<String>,
+    /// A proxy that this host needs to reach the mirrors, `http://…`.
+    pub http_proxy: Option<String>,
+    /// Name servers of the machines; those of the host when there are none.
+    pub name_servers: Vec<Ipv4Addr>,
+    /// Whether machines get their packages through the shared cache.
+    pub apt_cache: bool,
+    /// How long a machine may take to come up.
+    pub boot_timeout: Duration,
+    /// How long a machine may take to end by itself before it is killed.
+    pub stop_timeout: Duration,
+    /// For tests: asked after each step, by its name; yes stops there, as a crash would.
+    pub interrupt: Option<Interrupt>,
+}
+
+/// A question asked after each step of making things; see [`Settings::interrupt`].
+#[derive(Clone)]
+pub struct Interrupt(pub Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interrupt")
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            state_root: "/var/lib/muster/hosts".into(),
+            cache_root: "/var/cache/muster".into(),
+            prefix: (10, 97),
+            suite: "bookworm".into(),
+            mirror: None,
+            packages: PACKAGES.iter().map(|package| (*package).to_owned()).collect(),
+            http_proxy: None,
+            name_servers: Vec::new(),
+            apt_cache: true,
+            // A machine is up in half a second; twenty at once on two cores took 5.5.
+            boot_timeout: Duration::from_secs(120),
+            stop_timeout: Duration::from_secs(30),
+            interrupt: None,
+        }
+    }
+}
+
+/// The machines of one state root. Cheap to clone; the last handle lets go of the state root and
+/// leaves the machines running.
+#[derive(Clone, Debug)]
+pub struct Substrate {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    state: PathBuf,
+    network: Network,
+    boot: String,
+    hierarchies: Vec<cgroup::Hierarchy>,
+    /// One lock a machine, held while it is changed.
+    slots: Mutex<BTreeMap<String, Arc<machine::Slot>>>,
+    /// Held while an index is chosen, or the network is changed.
+    shape: Mutex<()>,
+    apt: Mutex<Option<AptCache>>,
+    /// Readable once the last handle is gone: supervisors leave.
+    stop: Arc<OwnedFd>,
+    _lock: fs::File,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = rustix::io::write(&*self.stop, &1u64.to_ne_bytes()) {
+            tracing::warn!(%error, "supervisors were not told to leave");
+        }
+    }
+}
+
+impl Substrate {
+    /// Takes hold of a state root, and of the machines that run in it already.
+    ///
+    /// Needs root. Makes the state root, reserves a network number, makes nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`SubstrateError::InUse`] when another process holds it.
+    pub fn open(settings: Settings) -> Result<Substrate, SubstrateError> {
+        let mut folder = fs::DirBuilder::new();
+        folder.recursive(true).mode(0o700);
+        folder.create(&settings.state_root).map_err(file("make", &settings.state_root))?;
+        let state =
+            settings.state_root.canonicalize().map_err(file("find", &settings.state_root))?;
+        let lock =
+            fs::File::create(state.join("lock")).map_err(file("open", state.join("lock")))?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| SubstrateError::InUse { path: state.clone() })?;
+        let machines = state.join("machines");
+        folder.create(&machines).map_err(file("make", machines))?;
+        let network = network_of(&settings, &state)?;
+        let stop = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(kernel("make an eventfd"))?;
+        let substrate = Substrate {
+            inner: Arc::new(Inner {
+                boot: process::boot_id().map_err(kernel("read the boot id"))?,
+                hierarchies: cgroup::hierarchies().map_err(kernel("read the mounts"))?,
+                settings,
+                state,
+                network,
+                slots: Mutex::default(),
+                shape: Mutex::default(),
+                apt: Mutex::default(),
+                stop: Arc::new(stop),
+                _lock: lock,
+            }),
+        };
+        substrate.adopt()?;
+        Ok(substrate)
+    }
+
+    /// Gives the cached root, making it when it is not there: half a minute and 270 MB.
+    ///
+    /// Installs the tools that this host lacks, saying so first. Safe to interrupt, and to call
+    /// from several processes at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of the tools; [`SubstrateError::NoMirror`].
+    pub fn ensure_root(
+        &self,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, SubstrateError> {
+        root::ensure(&self.inner.settings, progress)
+    }
+
+    /// Makes the network, where it is not there, and starts the package cache.
+    ///
+    /// # Errors
+    ///
+    /// Those of the tools.
+    pub fn ensure_network(&self) -> Result<(), SubstrateError> {
+        let inner = &self.inner;
+        let _shape = hold(&inner.shape);
+        // After kill_all the state root is gone and this fails: nothing is made off the record.
+        network_of(&inner.settings, &inner.state)?;
+        inner.make_runtime()?;
+        inner.network.make(&|step| inner.step(step))?;
+        let mut apt = hold(&inner.apt);
+        if inner.settings.apt_cache && apt.is_none() {
+            let listener = inner.network.listen(APT_CACHE_PORT)?;
+            let upstream = apt_cache::Upstream {
+                proxy: inner.settings.http_proxy.clone(),
+                allow_loopback: false,
+            };
+            let folder = inner.settings.cache_root.join("apt");
+            *apt = Some(
+                AptCache::start(listener, &folder, &upstream)
+                    .map_err(kernel("start the package cache"))?,
+            );
+        }
+        Ok(())
+    }
+
+    /// Opens a listening socket on the gateway address, inside the switch's namespace: machines
+    /// and this host reach it, nobody else.
+    ///
+    /// # Errors
+    ///
+    /// When the network is not there, or the port is taken.
+    pub fn listen(&self, port: u16) -> Result<TcpListener, SubstrateError> {
+        self.ensure_network()?;
+        self.inner.network.listen(port)
+    }
+
+    /// The address that [`Substrate::listen`] listens on.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.inner.network.gateway()
+    }
+
+    /// The file by which the switch's namespace is entered: `nsenter --net=<this>`.
+    pub fn netns_path(&self) -> PathBuf {
+        network::netns_path(&self.inner.network.switch())
+    }
+
+    /// The short hash of the state root that names on the host carry.
+    pub fn tag(&self) -> &str {
+        &self.inner.network.tag
+    }
+
+    /// Removes every machine, then the network and the state root itself. Idempotent. The cache
+    /// root stays. Afterwards this handle is only good for doing it again.
+    ///
+    /// # Errors
+    ///
+    /// The first of what could not be removed; the rest was removed, and what was not is still on
+    /// record.
+    pub fn kill_all(&self) -> Result<(), SubstrateError> {
+        let names = self.inner.names()?;
+        let mut failed = None;
+        // Ends take a moment of waiting each and hardly any work.
+        for some in names.chunks(8) {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> =
+                    some.iter().map(|name| scope.spawn(|| self.destroy(name))).collect();
+                for thread in threads {
+                    match thread.join() {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => failed = failed.take().or(Some(error)),
+                        Err(_) => tracing::error!("a thread that removed a machine panicked"),
+                    }
+                }
+            });
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => self.remove_network(),
+        }
+    }
+
+    fn remove_network(&self) -> Result<(), SubstrateError> {
+        let inner = &self.inner;
+        let _shape = hold(&inner.shape);
+        if let Some(apt) = hold(&inner.apt).take() {
+            apt.stop();
+        }
+        let group = inner.group("");
+        for hierarchy in &inner.hierarchies {
+            hierarchy.remove_if_empty(group.trim_end_matches('/'));
+        }
+        if let Some(record) = record::load::<NetworkRecord>(&inner.state)? {
+            for thing in record.things.iter().rev() {
+                inner.remove_thing(thing)?;
+            }
+        }
+        for path in ["machines", record::FILE, "lock"] {
+            let path = inner.state.join(path);
+            tree::remove(&path).map_err(file("remove", path))?;
+        }
+        match fs::remove_dir(&inner.state) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(file("remove", &inner.state)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    fn runtime(&self) -> PathBuf {
+        Path::new("/run/muster").join(&self.network.tag)
+    }
+
+    fn make_runtime(&self) -> Result<(), SubstrateError> {
+        let path = self.runtime();
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(file("make", path))
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.state.join("machines").join(name)
+    }
+
+    /// The control group of a machine, in every hierarchy.
+    fn group(&self, name: &str) -> String {
+        format!("muster-{}/{name}", self.network.tag)
+    }
+
+    fn step(&self, step: &str) -> Result<(), SubstrateError> {
+        match &self.settings.interrupt {
+            Some(Interrupt(asked)) if asked(step) => {
+                Err(SubstrateError::Interrupted { step: step.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The names of all machines that have a folder.
+    fn names(&self) -> Result<Vec<String>, SubstrateError> {
+        let machines = self.state.join("machines");
+        let entries = match fs::read_dir(&machines) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(file("list", machines)(error)),
+        };
+        let mut names: Vec<_> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes a thing; one that is not there is fine.
+    fn remove_thing(&self, thing: &Thing) -> Result<(), SubstrateError> {
+        match thing {
+            Thing::Path(path) => tree::remove(path).map_err(file("remove", path)),
+            Thing::Netns(name) => network::remove_netns(name),
+            Thing::Link { netns, name } => network::remove_link(netns.as_deref(), name),
+            Thing::Cgroup(group) => {
+                for hierarchy in &self.hierarchies {
+                    let at = hierarchy.at.join(group);
+                    hierarchy.remove(group).map_err(file("remove", at))?;
+                }
+                Ok(())
+            }
+            Thing::Overlay(merged) => {
+                overlay::detach_loops(merged)?;
+                overlay::unmount(merged)
+            }
+            Thing::Table(name) => network::remove_table(name),
+            Thing::Forwarding(tag) => network::leave_forwarding(tag),
+            Thing::Number(number) => network::release_number(*number, &self.state),
+        }
+    }
+}
+
+/// The network of a state root: as recorded, or a new one that is recorded now.
+fn network_of(settings: &Settings, state: &Path) -> Result<Network, SubstrateError> {
+    let tag = hex::encode(Sha256::digest(state.to_string_lossy().as_bytes()));
+    let tag = tag.get(..8).unwrap_or(&tag).to_owned();
+    let known = record::load::<NetworkRecord>(state)?;
+    let begin = known.as_ref().map_or_else(
+        || u8::from_str_radix(tag.get(..2).unwrap_or("0"), 16).unwrap_or(0) % 254,
+        |record| record.number - 1,
+    );
+    let network = |number| Network { tag: tag.clone(), prefix: settings.prefix, number };
+    if let Some(record) = known {
+        return Ok(network(record.number));
+    }
+    let network = network(network::reserve_number(settings.prefix, begin, state)?);
+    let mut things = network.things();
+    things.push(Thing::Path(Path::new("/run/muster").join(&tag)));
+    let next = *network::INDICES.start();
+    record::save(state, &NetworkRecord { tag, number: network.number, next, things })?;
+    Ok(network)
+}
+
+/// Locks; what a thread that panicked left behind is on disk and read anew.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
