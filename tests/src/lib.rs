@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod corpus;
+pub mod demo;
 pub mod fail;
 pub mod floors;
 pub mod measure;
