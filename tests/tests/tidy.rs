@@ -8,6 +8,8 @@ mod documents;
 mod licences;
 #[path = "tidy/manifests.rs"]
 mod manifests;
+#[path = "tidy/shipped.rs"]
+mod shipped;
 #[path = "tidy/sources.rs"]
 mod sources;
 #[path = "tidy/tree.rs"]

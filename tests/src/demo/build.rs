@@ -62,7 +62,7 @@ pub fn charms(
             .arg("--layers")
             .arg(&layers)
             .arg("--output")
-            .arg(&built)
+            .arg(built.join(format!("{charm}.charm")))
             .run()
             .map_err(|source| failed(&args, source))?;
     }
@@ -77,7 +77,8 @@ pub fn charms(
 fn overlay_document(built: &Path, parts: &Parts) -> serde_json::Value {
     let mut applications = serde_json::Map::new();
     for charm in CHARMS {
-        applications.insert(charm.to_owned(), json!({ "charm": built.join(charm) }));
+        applications
+            .insert(charm.to_owned(), json!({ "charm": built.join(format!("{charm}.charm")) }));
     }
     if let Some(spark) = applications.get_mut("spark").and_then(|spark| spark.as_object_mut()) {
         let resources =
@@ -109,10 +110,10 @@ mod tests {
     fn the_overlay_names_charms_and_parts_of_this_machine() {
         let overlay = overlay_document(Path::new("/b"), &parts(jars::MAVEN));
         let spark = &overlay["applications"]["spark"];
-        assert_eq!(spark["charm"], "/b/spark");
+        assert_eq!(spark["charm"], "/b/spark.charm");
         assert_eq!(spark["resources"]["spark-tarball"], "/p/spark.tgz");
         assert!(spark.get("options").is_none());
-        assert_eq!(overlay["applications"]["ceph-osd"]["charm"], "/b/ceph-osd");
+        assert_eq!(overlay["applications"]["ceph-osd"]["charm"], "/b/ceph-osd.charm");
     }
 
     #[test]
