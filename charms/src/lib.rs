@@ -14,6 +14,7 @@ pub mod name;
 
 pub mod action;
 pub mod assumes;
+pub mod bundle;
 pub mod charm;
 pub mod endpoint;
 pub mod hook;
@@ -29,6 +30,7 @@ pub mod version;
 pub mod yaml;
 
 pub use action::Action;
+pub use bundle::Bundle;
 pub use charm::{Charm, Format};
 pub use endpoint::{Endpoint, Scope};
 pub use hook::HookKind;
