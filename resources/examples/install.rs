@@ -11,6 +11,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a measuring tool, not a part of the product"
 )]
 

@@ -18,7 +18,8 @@ fn sample() -> TempDir {
 
 #[test]
 fn every_kind_of_change_changes_the_digest() {
-    let changes: [(&str, fn(&Path)); 9] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 9] = [
         ("content", |top| fs::write(top.join("bin/run"), "#!/bin/sh\r").unwrap()),
         ("length", |top| fs::write(top.join("bin/deep/data"), vec![7; 3_000_001]).unwrap()),
         ("mode", |top| chmod(top, "bin/run", 0o644)),

@@ -48,7 +48,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Unpacked, Rule> {
 }
 
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
@@ -211,7 +211,7 @@ impl Zip {
     }
 
     pub(super) fn deflated(mut self) -> Zip {
-        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::fast());
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&self.data).unwrap();
         self.data = encoder.finish().unwrap();
         self.packed = self.data.len() as u32;
