@@ -52,6 +52,7 @@ pub use cgroup::{Enforcement, Limits};
 pub use error::SubstrateError;
 pub use exec::{Exec, Output};
 pub use host::{Host, HostBind, HostFile, HostSpec, HostState};
+pub use machine::Revived;
 pub use root::{PACKAGES, Progress};
 
 use apt_cache::AptCache;
@@ -172,10 +173,7 @@ impl Substrate {
         folder.create(&settings.state_root).map_err(file("make", &settings.state_root))?;
         let state =
             settings.state_root.canonicalize().map_err(file("find", &settings.state_root))?;
-        let lock =
-            fs::File::create(state.join("lock")).map_err(file("open", state.join("lock")))?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| SubstrateError::InUse { path: state.clone() })?;
+        let lock = lock_state(&state)?;
         let machines = state.join("machines");
         folder.create(&machines).map_err(file("make", machines))?;
         let network = network_of(&settings, &state)?;
@@ -313,6 +311,7 @@ impl Substrate {
                 inner.remove_thing(thing)?;
             }
         }
+        network::leave_shared()?;
         for path in ["machines", record::FILE, "lock"] {
             let path = inner.state.join(path);
             tree::remove(&path).map_err(file("remove", path))?;
@@ -369,19 +368,32 @@ impl Inner {
         Ok(names)
     }
 
+    /// Removes a group from every hierarchy, killing whoever still comes into it: a launcher that
+    /// was cut off from us between its start and its entering does so late.
+    fn remove_groups(&self, group: &str) -> Result<(), SubstrateError> {
+        let mut tries = 0;
+        for hierarchy in &self.hierarchies {
+            let at = hierarchy.at.join(group);
+            while let Err(error) = hierarchy.remove(group) {
+                tries += 1;
+                if tries > 20 || error.kind() != std::io::ErrorKind::ResourceBusy {
+                    return Err(file("remove", at)(error));
+                }
+                let list = || self.hierarchies.iter().flat_map(|h| h.processes(group)).collect();
+                process::kill_until_none(list, Duration::from_secs(10))
+                    .map_err(kernel("wait for killed processes"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes a thing; one that is not there is fine.
     fn remove_thing(&self, thing: &Thing) -> Result<(), SubstrateError> {
         match thing {
             Thing::Path(path) => tree::remove(path).map_err(file("remove", path)),
             Thing::Netns(name) => network::remove_netns(name),
             Thing::Link { netns, name } => network::remove_link(netns.as_deref(), name),
-            Thing::Cgroup(group) => {
-                for hierarchy in &self.hierarchies {
-                    let at = hierarchy.at.join(group);
-                    hierarchy.remove(group).map_err(file("remove", at))?;
-                }
-                Ok(())
-            }
+            Thing::Cgroup(group) => self.remove_groups(group),
             Thing::Overlay(merged) => {
                 overlay::detach_loops(merged)?;
                 overlay::unmount(merged)
@@ -391,6 +403,26 @@ impl Inner {
             Thing::Number(number) => network::release_number(*number, &self.state),
         }
     }
+}
+
+/// How long a state root that is held is asked for again: a supervisor may be at its last words
+/// when the last handle goes, and tells nobody when it is done.
+const LOCK_WITHIN: Duration = Duration::from_secs(2);
+
+fn lock_state(state: &Path) -> Result<fs::File, SubstrateError> {
+    let path = state.join("lock");
+    let lock = fs::File::create(&path).map_err(file("open", &path))?;
+    let began = std::time::Instant::now();
+    while let Err(error) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(file("lock", path)(error.into()));
+        }
+        if began.elapsed() > LOCK_WITHIN {
+            return Err(SubstrateError::InUse { path: state.to_owned() });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(lock)
 }
 
 /// The network of a state root: as recorded, or a new one that is recorded now.

@@ -1,6 +1,8 @@
 //! Real machines on this host. Needs root, makes namespaces, mounts and control groups, and checks
 //! that nothing of them is left: `cargo test -p muster-controller --test substrate -- --ignored`.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, not the product")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -111,10 +113,15 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(substrate) = &self.substrate
-            && self.state().exists()
-            && let Err(error) = substrate.kill_all()
-        {
+        if !self.state().exists() {
+            return;
+        }
+        self.settings.interrupt = None;
+        let opened = match self.substrate.take() {
+            Some(substrate) => Ok(substrate),
+            None => Substrate::open(self.settings.clone()),
+        };
+        if let Err(error) = opened.and_then(|substrate| substrate.kill_all()) {
             eprintln!("left on this host: {error}");
         }
     }
@@ -261,7 +268,7 @@ print(time.monotonic() - begin)";
     let took: f64 = ok(substrate, "two", &script).parse().unwrap();
     assert!(took > 1.2, "0.4 s of processor time at a fifth took {took} s");
     // A group of the agent's own, as it makes one for each hook.
-    let group = "d=$(ls -d /sys/fs/cgroup/pids /sys/fs/cgroup 2>/dev/null | head -1)/hook
+    let group = "d=/sys/fs/cgroup; [ ! -d $d/pids ] || d=$d/pids; d=$d/hook
         mkdir $d && echo $$ > $d/cgroup.procs && grep -q hook /proc/self/cgroup";
     ok(substrate, "two", group);
 }

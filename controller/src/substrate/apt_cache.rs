@@ -194,6 +194,7 @@ async fn answer(
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn failed(error: io::Error) -> Refused {
     tracing::warn!(%error, "the package cache could not serve");
     (StatusCode::INTERNAL_SERVER_ERROR, "the cache failed".to_owned())

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 const PERIOD: u64 = 100_000;
 
 /// Times a group is tried to be removed while the kernel still counts its last process out.
-const REMOVE_TRIES: u32 = 50;
+const REMOVE_TRIES: u32 = 10;
 
 /// Where a mounted hierarchy is, and what it controls.
 #[derive(Clone, Debug, PartialEq, Eq)]

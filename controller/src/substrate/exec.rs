@@ -170,7 +170,8 @@ fn collect(mut pipe: impl Read + Send + 'static) -> std::sync::mpsc::Receiver<Ve
             let length = pipe.read(&mut buffer).unwrap_or(0);
             let piece = buffer.get(..length).unwrap_or_default().to_vec();
             kept += length as u64;
-            if (length == 0 || kept <= MOST) && send.send(piece).is_err() || length == 0 {
+            let wanted = length == 0 || kept <= MOST;
+            if (wanted && send.send(piece).is_err()) || length == 0 {
                 return;
             }
         }

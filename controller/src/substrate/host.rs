@@ -183,7 +183,7 @@ mod tests {
             (
                 HostSpec {
                     files: vec![HostFile { path: "/run/x".into(), mode: 0o644, bytes: vec![] }],
-                    ..spec.clone()
+                    ..spec
                 },
                 "anew",
             ),

@@ -18,6 +18,9 @@ use super::{APT_CACHE_PORT, Inner, Settings, Substrate, cgroup, hold, network, t
 /// How long killed processes may take to be gone: one that waits for a disk ends when it has it.
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
 
+/// The name of a machine that was started again, and what came of it.
+pub type Revived = (String, Result<Host, SubstrateError>);
+
 /// What is remembered of a machine in memory: a lock, and how often it ended of late.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
@@ -114,7 +117,7 @@ impl Substrate {
     /// # Errors
     ///
     /// That the machines cannot be listed; what became of each is in the list.
-    pub fn revive(&self) -> Result<Vec<(String, Result<Host, SubstrateError>)>, SubstrateError> {
+    pub fn revive(&self) -> Result<Vec<Revived>, SubstrateError> {
         let mut tried = Vec::new();
         for name in self.inner.names()? {
             let Ok(record) = self.inner.load(&name) else { continue };
@@ -398,14 +401,13 @@ impl Inner {
         if let Some(run) = &record.run
             && self.runs(record)
             && let Some(keeper) = run.keeper.open()
+            && let Some(nspawn) = launch::nspawn(run.keeper).and_then(Process::open)
         {
-            if let Some(nspawn) = launch::nspawn(run.keeper).and_then(Process::open) {
-                process::signal(&nspawn, Signal::TERM).map_err(wait())?;
-                let within = self.settings.stop_timeout;
-                let waited = process::wait_end(&keeper, None, within).map_err(wait())?;
-                if waited == Waited::TimeOver {
-                    tracing::warn!(machine = record.name, "did not end by itself and is killed");
-                }
+            process::signal(&nspawn, Signal::TERM).map_err(wait())?;
+            let within = self.settings.stop_timeout;
+            let waited = process::wait_end(&keeper, None, within).map_err(wait())?;
+            if waited == Waited::TimeOver {
+                tracing::warn!(machine = record.name, "did not end by itself and is killed");
             }
         }
         let group = self.group(&record.name);

@@ -120,8 +120,10 @@ impl Network {
         }
         step("switch namespace")?;
         let mtu = mtu().to_string();
-        if !link_exists(None, &self.host_link()) {
+        // One end may be what is left of a namespace that is being taken down.
+        if !link_exists(None, &self.host_link()) || !link_exists(Some(&switch), "up0") {
             let host = self.host_link();
+            remove_link(None, &host)?;
             let end = ["mtu", &mtu, "type", "veth", "peer", "name", "up0", "mtu", &mtu];
             let mut args = vec!["link", "add", &host];
             args.extend(end);
@@ -193,7 +195,8 @@ impl Network {
         }
         step("namespace")?;
         let mtu = mtu().to_string();
-        if !link_exists(Some(&switch), &port) {
+        if !link_exists(Some(&switch), &port) || !link_exists(Some(&netns), "eth0") {
+            remove_link(Some(&switch), &port)?;
             let mut args = vec!["-n", &switch, "link", "add", &port, "mtu", &mtu];
             args.extend(["type", "veth", "peer", "name", "eth0", "mtu", &mtu, "netns", &netns]);
             ip(&args)?;
@@ -332,12 +335,41 @@ fn remove_file(path: &Path) -> Result<(), SubstrateError> {
 
 /// Held while things are changed that all state roots of this host share.
 fn shared_lock() -> Result<fs::File, SubstrateError> {
-    fs::create_dir_all(SHARED).map_err(file("make", SHARED))?;
+    use std::os::unix::fs::MetadataExt;
     let path = Path::new(SHARED).join("lock");
-    let lock = fs::File::create(&path).map_err(file("open", &path))?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive)
-        .map_err(|error| file("lock", path)(error.into()))?;
-    Ok(lock)
+    loop {
+        fs::create_dir_all(SHARED).map_err(file("make", SHARED))?;
+        let lock = match fs::File::create(&path) {
+            Ok(lock) => lock,
+            // Somebody removed the folder in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(file("open", path)(error)),
+        };
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|error| file("lock", &path)(error.into()))?;
+        let held = lock.metadata().map_err(file("look at", &path))?.ino();
+        // The last network removes the file: then it is another's lock that counts.
+        if fs::metadata(&path).is_ok_and(|meta| meta.ino() == held) {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Removes what all state roots of this host share, when nobody uses it any more.
+pub(super) fn leave_shared() -> Result<(), SubstrateError> {
+    let _shared = shared_lock()?;
+    let others = fs::read_dir(SHARED)
+        .map_err(file("list", SHARED))?
+        .flatten()
+        .any(|entry| entry.file_name() != "lock");
+    if others {
+        return Ok(());
+    }
+    remove_file(&Path::new(SHARED).join("lock"))?;
+    if let Err(error) = fs::remove_dir(SHARED) {
+        tracing::debug!(%error, "somebody came at the same moment");
+    }
+    Ok(())
 }
 
 /// Turns forwarding on, once for all networks of this host, and remembers how it was.

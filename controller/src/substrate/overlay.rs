@@ -142,7 +142,8 @@ pub(super) fn detach_loops(merged: &Path) -> Result<(), SubstrateError> {
     }
     let overlay = fs::metadata(merged).map_err(file("look at", merged))?.st_dev();
     let upper = merged.with_file_name("upper");
-    let below = fs::metadata(&upper).map_err(file("look at", &upper))?.st_dev();
+    // Whoever removed it by hand still gets the rest removed.
+    let below = fs::metadata(&upper).ok().map(|meta| meta.st_dev());
     let args = ["--list", "--json", "-O", "NAME,BACK-INO,BACK-MAJ:MIN"];
     let text = tool::run("losetup", &args)?;
     if text.trim().is_empty() {
@@ -155,7 +156,7 @@ pub(super) fn detach_loops(merged: &Path) -> Result<(), SubstrateError> {
         let of = |number| back.trim() == device_text(number);
         // An overlay shows its own device number for files, or that of the layer the file is in,
         // depending on how the layers lie on disks.
-        if of(overlay) || (of(below) && has_inode(&upper, below, inode)) {
+        if of(overlay) || below.is_some_and(|below| of(below) && has_inode(&upper, below, inode)) {
             let name = device.name.display().to_string();
             tool::run("losetup", &["--detach", &name])?;
         }

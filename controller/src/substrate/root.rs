@@ -64,13 +64,14 @@ pub const PACKAGES: [&str; 33] = [
 ];
 
 /// Tools of the host, and the package each comes with on Debian.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 10] = [
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("nft", "nftables"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("setsid", "util-linux"),
+    ("unshare", "util-linux"),
     ("losetup", "mount"),
     ("flock", "util-linux"),
     ("tar", "tar"),
@@ -213,7 +214,8 @@ fn ensure_tools(
     let mut install = vec!["install", "--no-install-recommends"];
     install.extend(&packages);
     // The lists may be missing or old; only then are they fetched.
-    if !apt(&install) && !(apt(&["update"]) && apt(&install)) {
+    let installed = apt(&install) || (apt(&["update"]) && apt(&install));
+    if !installed {
         return Err(lacking());
     }
     if TOOLS.iter().all(|(name, _)| tool::exists(name)) { Ok(()) } else { Err(lacking()) }
@@ -234,7 +236,10 @@ fn make(
 ) -> Result<(), SubstrateError> {
     progress(Progress::Step(format!("making the root of {} machines", settings.suite)));
     let mut command = tool::command("flock");
-    command.arg(working).args(["mmdebstrap", "--variant=minbase", "--format=directory"]);
+    command.arg(working);
+    // What it mounts into the root is gone with it, however it ends.
+    command.args(["unshare", "--mount", "--propagation", "private"]);
+    command.args(["mmdebstrap", "--variant=minbase", "--format=directory"]);
     command.arg(format!("--include={}", settings.packages.join(",")));
     for option in [
         "path-exclude=/usr/share/man/*",

@@ -101,6 +101,10 @@ impl Watch {
         {
             tracing::warn!(%error, machine = self.name, "its keeper was not waited for");
         }
+        // First the machine, then the substrate: whoever stops the machine and then lets go of the
+        // substrate must not find it held by us.
+        let slot = Arc::clone(&self.slot);
+        let _change = hold(&slot.change);
         let Some(inner) = self.inner.upgrade() else { return };
         let result = self.ended(&Substrate { inner });
         if let Err(error) = result {
@@ -116,9 +120,9 @@ impl Watch {
         }
     }
 
+    /// Decides what the end of the run means. The slot is held.
     fn ended(&self, substrate: &Substrate) -> Result<(), SubstrateError> {
         let inner = &substrate.inner;
-        let _change = hold(&self.slot.change);
         let record = record::load::<MachineRecord>(&inner.folder(&self.name))?;
         let Some(mut record) = record else { return Ok(()) };
         if record.run.as_ref().map(|run| run.keeper) != Some(self.keeper) {
