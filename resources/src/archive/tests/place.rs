@@ -170,3 +170,77 @@ fn the_charm_is_read_from_the_verified_bytes() {
     let error = archive.inspect(&Limits::charm(), &Digest::of(b""), |_| true).unwrap_err();
     assert!(matches!(error, ArchiveError::Mismatch { .. }));
 }
+
+/// A file system of one MiB, gone when dropped.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Small {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("tmpfs", folder.path(), "tmpfs", flags, c"size=1m").unwrap();
+        Small(folder)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        rustix::mount::unmount(self.0.path(), rustix::mount::UnmountFlags::empty()).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "mounts a file system, for which it must be root"]
+fn z68_r12_a_full_disk_is_said_and_everything_given_back() {
+    let small = Small::mount();
+    let free = || rustix::fs::statvfs(small.0.path()).unwrap().f_bfree;
+    let before = free();
+    let noise: Vec<u8> =
+        (0..3_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let bytes = tar(&[Tar::file("fits"), Tar::file("large").content(&noise)]);
+    for bytes in [gzip(&bytes), zip(&[Zip::new(b"large", 0o100_644, &noise).deflated()])] {
+        let (folder, archive, target) = place(&bytes);
+        let error = archive.unpack(&small.0.path().join("tree"), &how()).unwrap_err();
+        assert!(matches!(error, ArchiveError::Full { .. }), "{error:?}");
+        assert_eq!(free(), before);
+        archive.unpack(&target, &how()).unwrap();
+        let error = crate::clone_tree(&target, &small.0.path().join("tree")).unwrap_err();
+        assert!(matches!(error, ArchiveError::Full { .. }), "{error:?}");
+        assert_eq!(free(), before);
+        drop(folder);
+    }
+    // The store: refused beforehand, and clear if the room goes while bytes arrive.
+    let store = crate::BlobStore::open(small.0.path().join("store")).unwrap();
+    let digest = Digest::of(&noise);
+    let size = noise.len() as u64;
+    assert!(matches!(store.stage(digest, size), Err(crate::StoreError::Full { .. })));
+    let half = &noise[..600_000];
+    let crate::Stage::Ready(mut staged) = store.stage(Digest::of(half), 600_000).unwrap() else {
+        panic!()
+    };
+    staged.append(0, &half[..300_000]).unwrap();
+    fs::write(small.0.path().join("neighbour"), &noise[..700_000]).unwrap();
+    assert!(matches!(
+        staged.append(300_000, &half[300_000..]),
+        Err(crate::StoreError::Full { .. })
+    ));
+    fs::remove_file(small.0.path().join("neighbour")).unwrap();
+    staged.append(300_000, &half[300_000..]).unwrap();
+    staged.finish().unwrap();
+}
+
+#[test]
+#[ignore = "mounts a file system, for which it must be root"]
+fn z72_a_mount_over_a_folder_while_unpacking_gets_nothing() {
+    let (folder, _, _) = place(&sample());
+    let fresh = Fresh::create(&folder.path().join("tree")).unwrap();
+    fresh.folder(Path::new("d")).unwrap();
+    let over = folder.path().join("tree.partial/d");
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("tmpfs", &over, "tmpfs", flags, c"size=1m").unwrap();
+    let made = fresh.file(Path::new("d/x"), 0o644);
+    let seen = fs::read_dir(&over).unwrap().count();
+    rustix::mount::unmount(&over, rustix::mount::UnmountFlags::empty()).unwrap();
+    assert!(made.is_err());
+    assert_eq!(seen, 0);
+}
