@@ -1,1 +1,152 @@
-//! (being written)
+//! Who may: one exhaustive match (reliability document, S5, S7).
+//!
+//! It is asked inside the draft, so that the right which was found is a precondition of the Txn. A
+//! new command without a row here does not compile.
+
+use crate::caller::Caller;
+use crate::command::{Command, EstateCommand, ModelCommand};
+use crate::draft::Draft;
+use crate::name::{MachineId, ModelId, UserName};
+use crate::record::{ControllerAccess, ModelAccess, ModelInfo, Only, Unit, User};
+use crate::refusal::{Code, Refusal};
+use crate::report::{Report, ReportBody};
+
+/// Refuses a command that its caller may not give.
+///
+/// # Errors
+/// `permission denied` with the grant that would allow it; to somebody without any right on a
+/// model, the same "not found" as for a model that never was.
+pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Result<(), Refusal> {
+    let user = match caller {
+        Caller::Controller => return Ok(()),
+        Caller::User(name) => name,
+        Caller::Join { .. } => {
+            return match asked {
+                Command::Estate(EstateCommand::Enrol { .. }) => Ok(()),
+                _ => Err(denied("a join token enrols a machine and does nothing else")),
+            };
+        }
+        Caller::Machine { .. } => return Err(denied("an agent gives no commands")),
+    };
+    let account = account(draft, user)?;
+    match asked {
+        Command::Estate(asked) => {
+            let needed = match asked {
+                EstateCommand::AddModel { .. } => ControllerAccess::AddModel,
+                EstateCommand::Bootstrap { .. }
+                | EstateCommand::AddUser { .. }
+                | EstateCommand::AddToken { .. }
+                | EstateCommand::Enrol { .. } => ControllerAccess::Superuser,
+            };
+            if account.access >= needed {
+                return Ok(());
+            }
+            let word = if needed == ControllerAccess::AddModel { "add-model" } else { "superuser" };
+            Err(denied(format!("user \"{user}\" lacks \"{word}\" access to the controller"))
+                .hint(format!("ask an administrator for: muster grant {user} {word}")))
+        }
+        Command::Model { model, command } => {
+            let needed = match command {
+                ModelCommand::DestroyModel { .. }
+                | ModelCommand::ConfigureModel { .. }
+                | ModelCommand::ConstrainModel(_)
+                | ModelCommand::GrantModel { .. } => ModelAccess::Admin,
+                ModelCommand::AddCharm(_)
+                | ModelCommand::Deploy(_)
+                | ModelCommand::Refresh(_)
+                | ModelCommand::AddUnits { .. }
+                | ModelCommand::RemoveUnits { .. }
+                | ModelCommand::RemoveApplication { .. }
+                | ModelCommand::Configure { .. }
+                | ModelCommand::Constrain { .. }
+                | ModelCommand::Expose { .. }
+                | ModelCommand::Integrate { .. }
+                | ModelCommand::RemoveRelation { .. }
+                | ModelCommand::AttachResource { .. }
+                | ModelCommand::AddMachines { .. }
+                | ModelCommand::RemoveMachines { .. }
+                | ModelCommand::AddStorage { .. }
+                | ModelCommand::DetachStorage { .. }
+                | ModelCommand::AttachStorage { .. }
+                | ModelCommand::RemoveStorage { .. }
+                | ModelCommand::CreateStoragePool { .. }
+                | ModelCommand::RunAction { .. }
+                | ModelCommand::RunCommand { .. }
+                | ModelCommand::CancelTasks(_)
+                | ModelCommand::Resolve { .. } => ModelAccess::Write,
+            };
+            model_access(draft, &account, *model, needed)
+        }
+    }
+}
+
+fn model_access(
+    draft: &mut Draft<'_>,
+    account: &User,
+    model: ModelId,
+    needed: ModelAccess,
+) -> Result<(), Refusal> {
+    let info = draft.get_in::<ModelInfo>(model, Only);
+    let Some(info) = info else { return Err(Refusal::not_found("model", model)) };
+    match access_of(account, &info) {
+        None => Err(Refusal::not_found("model", model)),
+        Some(access) if access >= needed => Ok(()),
+        Some(_) => {
+            let word = if needed == ModelAccess::Write { "write" } else { "admin" };
+            let (user, name) = (&account.name, &info.name);
+            Err(denied(format!("user \"{user}\" lacks \"{word}\" access to model \"{name}\""))
+                .hint(format!("ask its administrator for: muster grant {user} {word} {name}")))
+        }
+    }
+}
+
+/// What a user may do to a model; none: not even know of it.
+#[must_use]
+pub fn access_of(account: &User, info: &ModelInfo) -> Option<ModelAccess> {
+    if account.access == ControllerAccess::Superuser {
+        return Some(ModelAccess::Admin);
+    }
+    info.access.get(&account.name).copied()
+}
+
+fn account(draft: &mut Draft<'_>, user: &UserName) -> Result<User, Refusal> {
+    match draft.get::<User>(user.clone()) {
+        Some(account) if !account.disabled => Ok(account),
+        _ => Err(denied(format!("user \"{user}\" may not log in"))),
+    }
+}
+
+/// Refuses a report that its caller may not give: a machine speaks of itself and of the units that
+/// live on it (S6); the provisioner is the controller.
+///
+/// # Errors
+/// `permission denied`.
+pub fn report(draft: &mut Draft<'_>, caller: &Caller, told: &Report) -> Result<(), Refusal> {
+    let at = match caller {
+        Caller::Controller => return Ok(()),
+        Caller::Machine { model, machine } if *model == told.model => *machine,
+        Caller::Machine { .. } | Caller::User(_) | Caller::Join { .. } => {
+            return Err(denied("only the agents of a model report to it"));
+        }
+    };
+    let own = |machine: MachineId| {
+        if machine == at { Ok(()) } else { Err(denied("an agent speaks for its own machine only")) }
+    };
+    match &told.body {
+        ReportBody::Facts { machine, .. }
+        | ReportBody::MachineDone { machine }
+        | ReportBody::Rest { machine, .. }
+        | ReportBody::MachineTask { machine, .. } => own(*machine),
+        ReportBody::Step { unit, .. } | ReportBody::Now { unit, .. } => {
+            match draft.get_in::<Unit>(told.model, unit.clone()) {
+                Some(unit) => own(unit.machine),
+                None => Err(Refusal::not_found("unit", unit)),
+            }
+        }
+        ReportBody::Provision { .. } => Err(denied("only the controller provisions")),
+    }
+}
+
+fn denied(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::PermissionDenied, format!("permission denied: {why}"))
+}

@@ -49,7 +49,7 @@ impl Txn {
 ///
 /// It offers no scan: a record that a rule did not name cannot become a precondition, and what is
 /// added meanwhile would be missed. What a rule counts it reads from the owner's record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Draft<'e> {
     estate: &'e Estate,
     txn: Txn,
@@ -117,6 +117,11 @@ impl<'e> Draft<'e> {
     /// Removes a record of a model.
     pub fn remove_in<R: ModelRecord>(&mut self, model: ModelId, name: R::Name) {
         self.write(R::key(model, name), None);
+    }
+
+    /// Removes whatever record stands at `key`.
+    pub(crate) fn remove_key(&mut self, key: Key) {
+        self.write(key, None);
     }
 
     fn write(&mut self, key: Key, record: Option<Record>) {

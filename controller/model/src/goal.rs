@@ -6,7 +6,7 @@
 //! removes (reliability document, R7).
 
 mod build;
-mod relation;
+pub mod relation;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,7 @@ use muster_charms::{OptionValue, Scope, StorageKind};
 use muster_resources::Digest;
 use serde::{Deserialize, Serialize};
 
+pub use build::{effective, settings};
 pub use snapshot::{Snapshot, SnapshotRequest};
 
 use crate::effects::{OpenPort, Settings};

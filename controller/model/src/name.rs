@@ -46,6 +46,12 @@ muster_charms::name_type! {
     CloudName, "name", user
 }
 
+/// In whose name the controller itself asks.
+#[must_use]
+pub fn system_user() -> UserName {
+    UserName("controller".into())
+}
+
 /// `[a-z0-9]+[a-z0-9-]*`.
 fn model(text: &str) -> Option<&'static str> {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

@@ -12,7 +12,7 @@
 //! | unit | itself; if its life changed, whoever sees it in a relation |
 //! | machine, its addresses, who lives there | the units there |
 //! | relation | the units of both ends |
-//! | databag | whoever sees the member in that relation |
+//! | databag | whoever sees the member in that relation; the member itself when it comes or goes |
 //! | storage | the unit that has it, and the one that had it |
 //! | task, queue | its target |
 //! | counts, progress, facts of storage, results | nobody |
@@ -101,7 +101,16 @@ impl<'a> Seen<'a> {
                 }
             }
             Key::Relation(_, id) => self.relation(*id),
-            Key::Databag(_, Pair(relation, member)) => self.observers(*relation, member),
+            Key::Databag(_, Pair(relation, member)) => {
+                self.observers(*relation, member);
+                let scope =
+                    |m: &Model| m.databag(*relation, member).is_some_and(|bag| bag.in_scope);
+                if let Member::Unit(unit) = member
+                    && self.was.is_some_and(scope) != self.is.is_some_and(scope)
+                {
+                    self.units.insert(unit.clone());
+                }
+            }
             Key::Storage(_, id) => {
                 for model in self.sides() {
                     let storage: Option<&Storage> = model.storage(id);

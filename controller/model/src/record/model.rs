@@ -1,13 +1,13 @@
 //! A model itself, and the numbers it gives out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::ModelAccess;
 use crate::constraints::Constraints;
 use crate::life::Life;
-use crate::name::{ApplicationName, CloudName, ModelId, ModelName, UserName};
+use crate::name::{ApplicationName, CloudName, MachineId, ModelId, ModelName, UserName};
 use crate::time::Timestamp;
 
 /// A model. Its configuration concerns every agent in it.
@@ -78,4 +78,7 @@ pub struct Counters {
     pub machines: u32,
     /// How many storage instances there are.
     pub storages: u32,
+    /// Machines that an operator added and on which no unit was ever placed.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub free: BTreeSet<MachineId>,
 }

@@ -83,6 +83,9 @@ pub struct UnitProgress {
     /// The application's count of changes to the charm that those files answer.
     #[serde(default)]
     pub charm_modified: u32,
+    /// Whether the charm ever called `status-set`; until then the system speaks for it.
+    #[serde(default)]
+    pub status_set: bool,
     /// What the charm says of its workload, or the system before the charm has spoken.
     pub workload: Status<Workload>,
     /// What the agent does. `Executing` is not kept: it is heard with the presence.

@@ -1,0 +1,65 @@
+//! A machine: its end.
+
+use crate::life::Life;
+use crate::name::MachineId;
+use crate::record::{
+    InstanceRecord, Machine, MachineFacts, Occupancy, TaskQueue, TaskTarget, Token, Unit,
+};
+use crate::refusal::Refusal;
+
+use super::Tidying;
+
+/// Units that one Txn marks.
+const AT_ONCE: usize = 40;
+
+/// Takes a dying machine down: its units first, then its agent says that it is done, then the
+/// substrate lets go of it, and last its records. Where no agent ever came, or none is heard and it
+/// goes by force, nobody is waited for.
+pub(super) fn tidy(t: &mut Tidying<'_, '_>, id: MachineId) -> Result<(), Refusal> {
+    let Some(mut machine) = t.d.get::<Machine>(id) else { return Ok(()) };
+    if machine.life.is_alive() {
+        return Ok(());
+    }
+    let units = t.d.get::<Occupancy>(id).map(|occupancy| occupancy.units).unwrap_or_default();
+    for name in units.iter().take(AT_ONCE) {
+        let Some(mut unit) = t.d.get::<Unit>(name.clone()) else { continue };
+        if unit.life.is_alive() || (machine.force && !unit.force) {
+            unit.life.at_least(Life::Dying);
+            unit.force |= machine.force;
+            t.d.put(unit);
+        }
+    }
+    if !units.is_empty() {
+        return Ok(());
+    }
+    let heard_of = t.d.get::<MachineFacts>(id).is_some();
+    let silent = t.silent_since(id).is_some();
+    if machine.life == Life::Dying && (!heard_of || machine.force && silent) {
+        machine.life.at_least(Life::Dead);
+        t.d.put(machine.clone());
+    }
+    if machine.life != Life::Dead {
+        return Ok(());
+    }
+    let gone = t.d.get::<InstanceRecord>(id).is_none_or(|instance| instance.gone);
+    if !gone {
+        return Ok(());
+    }
+    let tokens: Vec<_> = {
+        let estate = t.d.draft.estate();
+        estate.machine_tokens(t.d.model, id).map(|token| token.hash).collect()
+    };
+    for hash in tokens {
+        t.d.draft.remove::<Token>(hash);
+    }
+    t.d.remove::<Machine>(id);
+    t.d.remove::<Occupancy>(id);
+    t.d.remove::<MachineFacts>(id);
+    t.d.remove::<InstanceRecord>(id);
+    t.d.remove::<TaskQueue>(TaskTarget::Machine(id));
+    let mut counters = t.d.counters();
+    counters.machines = counters.machines.saturating_sub(1);
+    counters.free.remove(&id);
+    t.d.put(counters);
+    Ok(())
+}
