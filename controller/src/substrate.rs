@@ -24,11 +24,14 @@ mod exec;
 mod host;
 mod launch;
 mod machine;
+mod making;
 mod network;
 mod overlay;
 mod process;
 mod record;
+mod removal;
 mod root;
+mod shared;
 mod sources;
 mod supervise;
 mod tool;
@@ -265,65 +268,6 @@ impl Substrate {
     pub fn tag(&self) -> &str {
         &self.inner.network.tag
     }
-
-    /// Removes every machine, then the network and the state root itself. Idempotent. The cache
-    /// root stays. Afterwards this handle is only good for doing it again.
-    ///
-    /// # Errors
-    ///
-    /// The first of what could not be removed; the rest was removed, and what was not is still on
-    /// record.
-    pub fn kill_all(&self) -> Result<(), SubstrateError> {
-        let names = self.inner.names()?;
-        let mut failed = None;
-        // Ends take a moment of waiting each and hardly any work.
-        for some in names.chunks(8) {
-            std::thread::scope(|scope| {
-                let threads: Vec<_> =
-                    some.iter().map(|name| scope.spawn(|| self.destroy(name))).collect();
-                for thread in threads {
-                    match thread.join() {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => failed = failed.take().or(Some(error)),
-                        Err(_) => tracing::error!("a thread that removed a machine panicked"),
-                    }
-                }
-            });
-        }
-        match failed {
-            Some(error) => Err(error),
-            None => self.remove_network(),
-        }
-    }
-
-    fn remove_network(&self) -> Result<(), SubstrateError> {
-        let inner = &self.inner;
-        let _shape = hold(&inner.shape);
-        if let Some(apt) = hold(&inner.apt).take() {
-            apt.stop();
-        }
-        let group = inner.group("");
-        for hierarchy in &inner.hierarchies {
-            hierarchy.remove_if_empty(group.trim_end_matches('/'));
-        }
-        if let Some(record) = record::load::<NetworkRecord>(&inner.state)? {
-            for thing in record.things.iter().rev() {
-                inner.remove_thing(thing)?;
-            }
-        }
-        network::leave_shared()?;
-        for path in ["machines", record::FILE, "lock"] {
-            let path = inner.state.join(path);
-            tree::remove(&path).map_err(file("remove", path))?;
-        }
-        match fs::remove_dir(&inner.state) {
-            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(file("remove", &inner.state)(error))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Inner {
@@ -367,42 +311,6 @@ impl Inner {
         names.sort();
         Ok(names)
     }
-
-    /// Removes a group from every hierarchy, killing whoever still comes into it: a launcher that
-    /// was cut off from us between its start and its entering does so late.
-    fn remove_groups(&self, group: &str) -> Result<(), SubstrateError> {
-        let mut tries = 0;
-        for hierarchy in &self.hierarchies {
-            let at = hierarchy.at.join(group);
-            while let Err(error) = hierarchy.remove(group) {
-                tries += 1;
-                if tries > 20 || error.kind() != std::io::ErrorKind::ResourceBusy {
-                    return Err(file("remove", at)(error));
-                }
-                let list = || self.hierarchies.iter().flat_map(|h| h.processes(group)).collect();
-                process::kill_until_none(list, Duration::from_secs(10))
-                    .map_err(kernel("wait for killed processes"))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes a thing; one that is not there is fine.
-    fn remove_thing(&self, thing: &Thing) -> Result<(), SubstrateError> {
-        match thing {
-            Thing::Path(path) => tree::remove(path).map_err(file("remove", path)),
-            Thing::Netns(name) => network::remove_netns(name),
-            Thing::Link { netns, name } => network::remove_link(netns.as_deref(), name),
-            Thing::Cgroup(group) => self.remove_groups(group),
-            Thing::Overlay(merged) => {
-                overlay::detach_loops(merged)?;
-                overlay::unmount(merged)
-            }
-            Thing::Table(name) => network::remove_table(name),
-            Thing::Forwarding(tag) => network::leave_forwarding(tag),
-            Thing::Number(number) => network::release_number(*number, &self.state),
-        }
-    }
 }
 
 /// How long a state root that is held is asked for again: a supervisor may be at its last words
@@ -438,7 +346,7 @@ fn network_of(settings: &Settings, state: &Path) -> Result<Network, SubstrateErr
     if let Some(record) = known {
         return Ok(network(record.number));
     }
-    let network = network(network::reserve_number(settings.prefix, begin, state)?);
+    let network = network(shared::reserve_number(settings.prefix, begin, state)?);
     let mut things = network.things();
     things.push(Thing::Path(Path::new("/run/muster").join(&tag)));
     let next = *network::INDICES.start();

@@ -1,0 +1,132 @@
+//! A machine before its first start: its number, its record, and the files that make it itself.
+
+use std::fs;
+use std::path::Path;
+
+use super::error::{SubstrateError, file};
+use super::host::HostSpec;
+use super::record::{self, MachineRecord, NetworkRecord, Thing, Wanted};
+use super::{APT_CACHE_PORT, Inner, Settings, cgroup, hold, launch, network, tree};
+
+impl Inner {
+    /// Chooses an index and writes the record: everything that may be made stands in it.
+    pub(super) fn reserve(
+        &self,
+        spec: &HostSpec,
+        root: &Path,
+    ) -> Result<MachineRecord, SubstrateError> {
+        let _shape = hold(&self.shape);
+        let mut taken = Vec::new();
+        for name in self.names()? {
+            if let Some(record) = record::load::<MachineRecord>(&self.folder(&name))? {
+                taken.push(record.index);
+            }
+        }
+        let shared = record::load::<NetworkRecord>(&self.state)?;
+        let mut shared =
+            shared.ok_or_else(|| SubstrateError::Unknown { name: "network".into() })?;
+        // In turns, so that an address is not soon another machine's.
+        let index = network::INDICES
+            .skip_while(|index| *index < shared.next)
+            .chain(network::INDICES)
+            .find(|index| !taken.contains(index))
+            .ok_or_else(|| SubstrateError::Full {
+                what: "address",
+                range: self.network.subnet(),
+            })?;
+        shared.next = index + 1;
+        record::save(&self.state, &shared)?;
+
+        let folder = self.folder(&spec.name);
+        let mut things = vec![
+            Thing::Path(folder.join("upper")),
+            Thing::Path(folder.join("work")),
+            Thing::Path(folder.join("merged")),
+            Thing::Path(folder.join("console.log")),
+            Thing::Path(folder.join("end")),
+            Thing::Path(folder.join("end.new")),
+            Thing::Overlay(folder.join("merged")),
+        ];
+        things.extend(self.network.machine_things(index));
+        things.push(Thing::Cgroup(self.group(&spec.name)));
+        let mut record = MachineRecord {
+            name: spec.name.clone(),
+            index,
+            address: self.network.address(index),
+            netns: self.network.netns(index),
+            uuid: uuid::Uuid::new_v4().to_string(),
+            root: root.to_owned(),
+            cores: spec.cores,
+            mem_mib: spec.mem_mib,
+            binds: spec
+                .binds
+                .iter()
+                .map(|bind| (bind.from.clone(), bind.to.clone(), bind.read_only))
+                .collect(),
+            limits: cgroup::Limits::default(),
+            wanted: Wanted::Running,
+            run: None,
+            ended: None,
+            things,
+            complete: false,
+        };
+        let notify = self.files(&record).notify;
+        let nspawn = Path::new("/run/systemd/nspawn/propagate");
+        let left = nspawn.join(launch::nspawn_name(&self.network.tag, &record));
+        record.things.extend([Thing::Path(notify), Thing::Path(left)]);
+        fs::create_dir_all(&folder).map_err(file("make", &folder))?;
+        self.save(&record)?;
+        Ok(record)
+    }
+
+    /// Writes what makes this machine itself, and what the caller gave.
+    pub(super) fn furnish(
+        &self,
+        spec: &HostSpec,
+        record: &MachineRecord,
+        merged: &Path,
+    ) -> Result<(), SubstrateError> {
+        let write = |path: &str, mode, bytes: &[u8]| {
+            let at = merged.join(path.trim_start_matches('/'));
+            tree::write_inside(merged, path, mode, bytes).map_err(file("write", at))
+        };
+        let name = &record.name;
+        write("/etc/hostname", 0o644, format!("{name}\n").as_bytes())?;
+        let hosts = format!(
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{} {name}\n",
+            record.address
+        );
+        write("/etc/hosts", 0o644, hosts.as_bytes())?;
+        write("/etc/resolv.conf", 0o644, resolv(&self.settings).as_bytes())?;
+        let id = format!("{}\n", record.uuid.replace('-', ""));
+        write("/etc/machine-id", 0o444, id.as_bytes())?;
+        if self.settings.apt_cache {
+            // HTTPS cannot be looked into, so it goes past the cache.
+            let proxy = format!(
+                "Acquire::http::Proxy \"http://{}:{APT_CACHE_PORT}\";\nAcquire::https::Proxy \"DIRECT\";\n",
+                self.network.gateway()
+            );
+            write("/etc/apt/apt.conf.d/01muster", 0o644, proxy.as_bytes())?;
+        }
+        if !spec.authorized_keys.is_empty() {
+            tree::folder_inside(merged, "/root/.ssh").map_err(file("make", merged))?;
+            let keys = spec.authorized_keys.join("\n") + "\n";
+            write("/root/.ssh/authorized_keys", 0o600, keys.as_bytes())?;
+        }
+        for file in &spec.files {
+            write(&file.path, file.mode, &file.bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn resolv(settings: &Settings) -> String {
+    let mut servers: Vec<String> = settings.name_servers.iter().map(ToString::to_string).collect();
+    if servers.is_empty() {
+        servers = network::name_servers();
+    }
+    if servers.is_empty() {
+        tracing::warn!("this host's name servers are on loopback; machines have none");
+    }
+    servers.iter().map(|server| format!("nameserver {server}\n")).collect()
+}
