@@ -4,6 +4,8 @@
 //! others used the machine is dropped and counted; the answer is the median of the pairs' ratios.
 //! No test asserts a time: times go into a table and into one line of JSON for each row.
 
+pub mod byte_rows;
+pub mod child;
 pub mod floor_rows;
 pub mod log;
 pub mod machine;
@@ -91,28 +93,43 @@ pub struct Measured {
     pub counts: BTreeMap<String, u64>,
     /// What a reader must know: what B lacks, what was not done.
     pub note: String,
+    /// What was measured.
+    pub unit: Unit,
+}
+
+/// What the figures of a row are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds of wall time.
+    Seconds,
+    /// Bytes of memory.
+    Bytes,
+}
+
+/// All rows there are, floors last.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    byte_rows::ROWS.iter().chain(floor_rows::ROWS)
 }
 
 /// Runs the rows named, or all, and says each as it is done.
 pub fn run(
-    rows: &[Row],
     names: &[String],
     bench: &Bench,
     voice: &Voice,
-) -> Result<Vec<(&'static str, Measured)>, MeasureError> {
+) -> Result<Vec<(&'static Row, Measured)>, MeasureError> {
     for name in names {
-        if !rows.iter().any(|row| row.id == name) {
-            let known = rows.iter().map(|row| row.id).collect::<Vec<_>>().join(", ");
+        if !rows().any(|row| row.id == name) {
+            let known = rows().map(|row| row.id).collect::<Vec<_>>().join(", ");
             return Err(MeasureError::Unknown { name: name.clone(), known });
         }
     }
     let mut measured = Vec::new();
-    for row in rows {
+    for row in rows() {
         if names.is_empty() || names.iter().any(|name| name == row.id) {
             let work = voice.work(format!("{} {} / {}", row.id, row.what, row.yardstick));
             let outcome = (row.run)(bench)?;
             work.done(format_args!("{:.2}", outcome.paired.ratio));
-            measured.push((row.id, outcome));
+            measured.push((row, outcome));
         }
     }
     Ok(measured)

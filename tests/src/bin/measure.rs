@@ -3,17 +3,21 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use muster_tests::call::Call;
 use muster_tests::fail::Chain;
-use muster_tests::measure::{self, Bench, MeasureError, Row, floor_rows, log, table};
+use muster_tests::measure::child::{self, Inner};
+use muster_tests::measure::{self, Bench, MeasureError, log, table};
 use muster_tests::voice::Voice;
 
 /// Measures rows beside their yardsticks, in pairs, and prints ratios. Runs in which others used the
 /// machine are dropped and counted.
 #[derive(Debug, Parser)]
 #[command(name = "cargo measure")]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    inner: Option<Hidden>,
     /// The rows to measure; all if none is named.
     rows: Vec<String>,
     /// List the rows and measure nothing.
@@ -25,6 +29,13 @@ struct Arguments {
     /// A file to which one line of JSON is added for each row.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Hidden {
+    /// What the rows run in a process of its own.
+    #[command(hide = true, subcommand)]
+    Inner(Inner),
 }
 
 fn main() -> ExitCode {
@@ -39,22 +50,27 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments, voice: &Voice) -> Result<(), MeasureError> {
-    let rows: &[Row] = floor_rows::ROWS;
+    if let Some(Hidden::Inner(inner)) = &arguments.inner {
+        let taken = child::perform(inner)?;
+        let line = serde_json::to_string(&taken);
+        print(&line.map_err(|error| MeasureError::Unequal(error.to_string()))?);
+        return Ok(());
+    }
     if arguments.list {
-        for row in rows {
+        for row in measure::rows() {
             print(&format!("{}  {} / {}", row.id, row.what, row.yardstick));
         }
         return Ok(());
     }
     let bench = Bench { strict: !arguments.rough, shorten: if arguments.rough { 10 } else { 1 } };
-    let measured = measure::run(rows, &arguments.rows, &bench, voice)?;
-    print(&table::table(rows, &measured));
+    let measured = measure::run(&arguments.rows, &bench, voice)?;
+    print(&table::table(&measured));
     if let Some(path) = &arguments.log {
         let commit = Call::new("git").args(["rev-parse", "--short", "HEAD"]).run();
         // Outside a clone there is no commit to name.
         let commit = commit.unwrap_or_default();
-        for (id, outcome) in &measured {
-            log::append(path, now(), commit.trim(), id, outcome)?;
+        for (row, outcome) in &measured {
+            log::append(path, now(), commit.trim(), row.id, outcome)?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bench, MeasureError, Measured, Paired, Row, Run, io_error};
+use super::{Bench, MeasureError, Measured, Paired, Row, Run, Unit, io_error};
 use crate::floors::circle::Circle;
 use crate::floors::fanout::FanOut;
 use crate::floors::handshake::Handshake;
@@ -111,7 +111,7 @@ fn many(
 
 fn plain<const N: usize>(paired: Paired, counts: [(&str, u64); N]) -> Measured {
     let counts = counts.map(|(name, count)| (name.to_owned(), count));
-    Measured { paired, counts: BTreeMap::from(counts), note: String::new() }
+    Measured { paired, counts: BTreeMap::from(counts), note: String::new(), unit: Unit::Seconds }
 }
 
 /// A folder on a real disk: what is synced in memory says nothing.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{MeasureError, Measured, Summary, machine};
+use super::{MeasureError, Measured, Summary, Unit, machine};
 
 /// Adds a line to the log at `path`.
 pub fn append(
@@ -34,6 +34,10 @@ fn line(at: jiff::Timestamp, commit: &str, id: &str, outcome: &Measured) -> Valu
         "dropped": outcome.paired.dropped,
         "counts": outcome.counts,
         "note": outcome.note,
+        "unit": match outcome.unit {
+            Unit::Seconds => "seconds",
+            Unit::Bytes => "bytes",
+        },
         "cores": cores,
         "kernel": machine::kernel(),
     })
@@ -65,6 +69,7 @@ mod tests {
             paired,
             counts: BTreeMap::from([("rows".to_owned(), 9)]),
             note: "B does not sync".to_owned(),
+            unit: Unit::Seconds,
         };
         let text = line(jiff::Timestamp::UNIX_EPOCH, "abc", "Q1", &outcome).to_string();
         assert!(!text.contains('\n'));

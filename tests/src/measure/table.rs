@@ -2,10 +2,10 @@
 
 use comfy_table::{Table, presets};
 
-use super::{Measured, Row, Summary};
+use super::{Measured, Row, Summary, Unit};
 
 /// One line a row: ratio against goal, both sides, and what a reader must know.
-pub fn table(rows: &[Row], measured: &[(&'static str, Measured)]) -> String {
+pub fn table(measured: &[(&'static Row, Measured)]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
@@ -17,8 +17,7 @@ pub fn table(rows: &[Row], measured: &[(&'static str, Measured)]) -> String {
         "pairs",
         "what",
     ]);
-    for (id, outcome) in measured {
-        let Some(row) = rows.iter().find(|row| row.id == *id) else { continue };
+    for (row, outcome) in measured {
         let paired = &outcome.paired;
         let p99 = paired.p99_ratio.map_or(String::new(), |ratio| format!(" (p99 {ratio:.2})"));
         let goal = row.goal.map_or("-".to_owned(), |goal| format!("{goal:.2}"));
@@ -28,11 +27,11 @@ pub fn table(rows: &[Row], measured: &[(&'static str, Measured)]) -> String {
         };
         let note = if outcome.note.is_empty() { "" } else { "; " };
         table.add_row([
-            (*id).to_owned(),
+            row.id.to_owned(),
             format!("{:.2}{p99}", paired.ratio),
             goal,
-            times(&paired.a),
-            times(&paired.b),
+            figures(&paired.a, outcome.unit),
+            figures(&paired.b, outcome.unit),
             format!("{}{dropped}", paired.pairs),
             format!("{} / {}{note}{}", row.what, row.yardstick, outcome.note),
         ]);
@@ -40,9 +39,13 @@ pub fn table(rows: &[Row], measured: &[(&'static str, Measured)]) -> String {
     table.to_string()
 }
 
-fn times(summary: &Summary) -> String {
-    let p99 = summary.p99.map_or("-".to_owned(), short);
-    format!("{}/{}/{p99}", short(summary.min), short(summary.median))
+fn figures(summary: &Summary, unit: Unit) -> String {
+    let show = |value: f64| match unit {
+        Unit::Seconds => short(value),
+        Unit::Bytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
+    };
+    let p99 = summary.p99.map_or("-".to_owned(), show);
+    format!("{}/{}/{p99}", show(summary.min), show(summary.median))
 }
 
 /// Seconds in the unit that leaves one to three digits before the point.
