@@ -12,6 +12,7 @@ mod memory;
 mod pack;
 mod policy;
 mod stream;
+mod sync;
 mod tar;
 mod write;
 mod zip;
@@ -27,6 +28,7 @@ pub use error::{ArchiveError, Rule};
 pub use memory::Listed;
 pub use pack::{Packed, pack, pack_tar_gz};
 pub use policy::{Kind, Limits};
+pub(crate) use sync::{Queue, SyncAhead};
 pub(crate) use write::Fresh;
 
 use crate::{Digest, Hashing};

@@ -10,7 +10,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -23,6 +23,7 @@ use super::chunk::Chunk;
 use super::door::Sink;
 use super::error::ArchiveError;
 use super::stream::panicked;
+use super::sync::SyncAhead;
 use crate::Hashing;
 use crate::tree::{Tree, open_below, remove_below};
 
@@ -213,12 +214,13 @@ fn open_top_at(parent: &OwnedFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
 /// Writes entries below a fresh folder, and hashes them on a thread of its own.
 pub(super) struct Writer<'scope, 'a> {
     fresh: &'a Fresh,
-    open: Option<(PathBuf, File)>,
+    open: Option<(PathBuf, File, u64)>,
     tree: Tree,
     files: u64,
     bytes: u64,
     to_hash: SyncSender<ToHash>,
     hashing: ScopedJoinHandle<'scope, Tree>,
+    ahead: SyncAhead<'scope>,
 }
 
 /// What was written.
@@ -240,11 +242,22 @@ impl<'scope, 'a> Writer<'scope, 'a> {
     ) -> Writer<'scope, 'a> {
         let (to_hash, pieces) = sync_channel(AHEAD);
         let hashing = scope.spawn(move || hash_files(&pieces));
-        Writer { fresh, open: None, tree: Tree::default(), files: 0, bytes: 0, to_hash, hashing }
+        let ahead = SyncAhead::start(scope);
+        Writer {
+            fresh,
+            open: None,
+            tree: Tree::default(),
+            files: 0,
+            bytes: 0,
+            to_hash,
+            hashing,
+            ahead,
+        }
     }
 
     pub(super) fn finish(self) -> Result<Written, ArchiveError> {
         drop(self.to_hash);
+        self.ahead.finish().map_err(|source| self.fresh.failed(Path::new(""), source))?;
         let mut tree = self.tree;
         tree.append(self.hashing.join().map_err(|_| panicked())?);
         Ok(Written { tree, files: self.files, bytes: self.bytes })
@@ -257,16 +270,16 @@ impl Sink for Writer<'_, '_> {
         self.fresh.folder(Path::new(path))
     }
 
-    fn file(&mut self, path: &str, executable: bool, _size: u64) -> Result<(), ArchiveError> {
+    fn file(&mut self, path: &str, executable: bool, size: u64) -> Result<(), ArchiveError> {
         let mode = if executable { 0o755 } else { 0o644 };
         let file = self.fresh.file(Path::new(path), mode)?;
-        self.open = Some((PathBuf::from(path), file));
+        self.open = Some((PathBuf::from(path), file, size));
         self.files += 1;
         self.to_hash.send(ToHash::File { path: path.to_owned(), mode }).map_err(|_| panicked())
     }
 
     fn data(&mut self, chunk: Chunk) -> Result<(), ArchiveError> {
-        if let Some((path, file)) = &mut self.open {
+        if let Some((path, file, _)) = &mut self.open {
             file.write_all(chunk.bytes()).map_err(|source| self.fresh.failed(path, source))?;
         }
         self.bytes += chunk.len() as u64;
@@ -274,7 +287,9 @@ impl Sink for Writer<'_, '_> {
     }
 
     fn close(&mut self) -> Result<(), ArchiveError> {
-        self.open = None;
+        if let Some((_, file, size)) = self.open.take() {
+            self.ahead.take(file, size);
+        }
         Ok(())
     }
 
@@ -287,7 +302,7 @@ impl Sink for Writer<'_, '_> {
 fn hash_files(pieces: &Receiver<ToHash>) -> Tree {
     let mut tree = Tree::default();
     let mut current = None;
-    let mut close = |file: Option<(String, u32, Hashing<std::io::Sink>)>| {
+    let mut close = |file: Option<(String, u32, Hashing<io::Sink>)>| {
         if let Some((path, mode, hashing)) = file {
             let (_, content, size) = hashing.finish();
             tree.file(path, mode, size, content);
@@ -296,7 +311,7 @@ fn hash_files(pieces: &Receiver<ToHash>) -> Tree {
     for piece in pieces {
         match piece {
             ToHash::File { path, mode } => {
-                close(current.replace((path, mode, Hashing::new(std::io::sink()))));
+                close(current.replace((path, mode, Hashing::new(io::sink()))));
             }
             ToHash::Data(chunk) => {
                 if let Some((_, _, hashing)) = &mut current {

@@ -14,7 +14,7 @@ use std::thread;
 use rustix::io::Errno;
 
 use super::{Found, Item, open_below, open_top, walk};
-use crate::archive::{ArchiveError, Fresh};
+use crate::archive::{ArchiveError, Fresh, Queue, SyncAhead};
 use rustix::fs::{Mode, OFlags};
 
 /// Threads that copy: more do not make memory faster.
@@ -53,19 +53,28 @@ pub fn clone_tree(from: &Path, to: &Path) -> Result<(), ArchiveError> {
     let can_share = AtomicBool::new(true);
     let copiers = thread::available_parallelism().map_or(1, NonZero::get).min(COPIERS);
     thread::scope(|scope| {
+        let ahead = SyncAhead::start(scope);
         let copiers: Vec<_> = (0..copiers)
             .map(|_| {
-                scope.spawn(|| {
+                let (queue, files, fresh, top, can_share) =
+                    (ahead.queue(), &files, &fresh, &top, &can_share);
+                scope.spawn(move || {
                     while let Some(file) = files.lock().ok().and_then(|mut files| files.pop()) {
-                        copy_file(&top, from, &fresh, &file, &can_share)?;
+                        copy_file(top, from, fresh, &file, can_share, &queue)?;
                     }
                     Ok(())
                 })
             })
             .collect();
-        copiers.into_iter().try_for_each(|copier| {
-            copier.join().unwrap_or_else(|_| Err(fresh.failed(Path::new(""), Errno::IO)))
-        })
+        let failed = |source| fresh.failed(Path::new(""), source);
+        let mut copied = Ok(());
+        for copier in copiers {
+            let done = copier
+                .join()
+                .unwrap_or_else(|_| Err(failed(io::Error::other("a copier has panicked"))));
+            copied = copied.and(done);
+        }
+        copied.and(ahead.finish().map_err(failed))
     })?;
     // Innermost first: a folder without the right to write would refuse what goes below it.
     for (path, mode) in modes.iter().rev() {
@@ -80,6 +89,7 @@ fn copy_file(
     fresh: &Fresh,
     file: &Copy,
     can_share: &AtomicBool,
+    queue: &Queue,
 ) -> Result<(), ArchiveError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let source = open_below(top, &file.path, flags, Mode::empty())
@@ -93,7 +103,9 @@ fn copy_file(
             Err(_) => can_share.store(false, Ordering::Relaxed),
         }
     }
-    copy_bytes(&source, &mut target, file.size).map_err(|error| fresh.failed(&file.path, error))
+    copy_bytes(&source, &mut target, file.size).map_err(|error| fresh.failed(&file.path, error))?;
+    queue.take(target, file.size);
+    Ok(())
 }
 
 /// Copies `size` bytes in the kernel, or by hand between file systems that cannot.
