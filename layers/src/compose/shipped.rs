@@ -1,10 +1,13 @@
 //! Every charm that ships is composed of the layers that ship, and is a charm.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use muster_charms::Charm;
+use muster_charms::bundle::{Source, check};
+use muster_charms::lint::{Level, lint};
+use muster_charms::{Bundle, Charm};
 
 use super::*;
 use crate::layer::candidates;
@@ -48,11 +51,10 @@ fn fill(folder: &Path, prefix: &str, tree: &mut Tree) {
     }
 }
 
-#[test]
-fn every_shipped_charm_composes_to_a_charm() {
+fn composed() -> BTreeMap<String, Charm> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shelf = Shelf(root);
-    let mut composed = 0;
+    let mut charms = BTreeMap::new();
     for entry in fs::read_dir(root.join("../charms")).unwrap() {
         let folder = entry.unwrap().path();
         if !folder.join("layer.yaml").is_file() {
@@ -62,13 +64,48 @@ fn every_shipped_charm_composes_to_a_charm() {
         let settings = Settings { folder: name.clone(), ..Settings::default() };
         let charm = compose(&read(&folder), &shelf, &settings)
             .unwrap_or_else(|e| panic!("{name}: {e}: {:?}", std::error::Error::source(&e)));
-        let read = Charm::read(&charm.tree).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(read.metadata.name.as_str(), charm.name, "{name}");
         for hook in ["hooks/install", "hooks/start", "hooks/stop"] {
             assert!(charm.tree.get(hook).is_some(), "{name} has no {hook}");
         }
         assert!(charm.warnings.is_empty(), "{name}: {:?}", charm.warnings);
-        composed += 1;
+        let faults: Vec<_> =
+            lint(&charm.tree).into_iter().filter(|f| f.level() == Level::Error).collect();
+        assert!(faults.is_empty(), "{name}: {faults:?}");
+        let read = Charm::read(&charm.tree).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(read.metadata.name.as_str(), charm.name, "{name}");
+        charms.insert(name, read);
     }
-    assert!(composed > 0, "no shipped charm was found");
+    charms
+}
+
+#[test]
+fn every_shipped_charm_composes_to_a_charm() {
+    assert!(!composed().is_empty(), "no shipped charm was found");
+}
+
+#[test]
+fn every_shipped_bundle_fits_the_shipped_charms() {
+    let charms = composed();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charms/bundles");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "yaml") {
+            continue;
+        }
+        let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let bytes = fs::read(&path).unwrap();
+        let source = Source { file: &file, folder: "", bytes: &bytes };
+        let none = |path: &str| Err(format!("{path} is not to be read here"));
+        let bundle = Bundle::load(&source, &[], &none, &|_| Ok(()))
+            .unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert!(bundle.unknown_keys.is_empty(), "{file}: {:?}", bundle.unknown_keys);
+        let mut used = BTreeMap::new();
+        for (name, spec) in &bundle.applications {
+            let charm = spec.charm.rsplit('/').next().and_then(|name| charms.get(name));
+            let charm = charm.unwrap_or_else(|| panic!("{file}: there is no {}", spec.charm));
+            used.insert(name.clone(), charm.clone());
+        }
+        let problems = check::with_charms(&bundle, &used);
+        assert!(problems.is_empty(), "{file}: {problems:#?}");
+    }
 }
