@@ -123,6 +123,15 @@ class Roles(unittest.TestCase):
         model.relations["cluster:0"]["units"]["spark/2"] = {}
         self.assertFalse(spark.Cluster("standalone").works())
 
+    def test_a_unit_that_was_alone_works_until_another_can_take_over(self):
+        model = Model(self)
+        with tempfile.TemporaryDirectory() as units, mock.patch.object(spark.service, "UNITS", units):
+            Path(units, "spark-worker.service").touch()
+            model.relate("cluster:0", "spark", spark_1=quorum.member("worker", "10.0.0.2", False))
+            self.assertTrue(spark.Cluster("standalone").works())
+            model.relations["cluster:0"]["units"]["spark/1"] = quorum.member("worker", "10.0.0.2", True)
+            self.assertFalse(spark.Cluster("standalone").works())
+
     def test_the_operator_may_say_who_works(self):
         model = Model(self)
         model.relate("cluster:0", "spark", spark_1={})

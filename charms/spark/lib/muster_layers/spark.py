@@ -97,8 +97,13 @@ class Cluster:
         if wanted not in ("auto", "always", "never"):
             raise charm.Blocked(f"worker-on-master: {wanted!r} is none of auto, always, never")
         if wanted == "auto":
-            return not self._has_others()
+            return not self._has_others() or self._stands_in()
         return wanted == "always"
+
+    def _stands_in(self):
+        # The worker of a unit that was alone goes on until another unit's is there to take over.
+        others = self.peers.units if self.peers else {}
+        return not quorum.ready_workers(others) and os.path.exists(f"{service.UNITS}/{SERVICES['worker']}.service")
 
     def _has_others(self):
         # The goal counts units that are still on their way, so no worker is started only to be stopped.
@@ -141,17 +146,18 @@ def _run_local(unit):
 def _run_standalone(unit, cluster):
     if unit.master is None:
         # The worker keeps its old master until there is a new one; a master that no longer leads ends.
-        _end_master(unit)
+        _end_master()
         raise charm.Waiting("waiting for master")
     works = cluster.works()
     if works:
         _check_sizes(unit)
     variables = spark_base.write(unit)
     history = cluster.leads and bool(tools.config().get("history-enabled", True))
+    restarted = False
     if cluster.leads:
-        _daemon("master", unit, variables)
+        restarted = _daemon("master", unit, variables) == "restarted"
     else:
-        _end_master(unit)
+        _end_master()
     if works:
         if not cluster.leads and not service.active(SERVICES["worker"]):
             # A worker that finds no master asks again only after 5 to 15 seconds: better that it starts a little later.
@@ -170,6 +176,8 @@ def _run_standalone(unit, cluster):
     role = ",".join(part for part, has in (("master", cluster.leads), ("worker", works)) if has)
     if cluster.peers:
         cluster.peers.publish(quorum.member(role, unit.address, registered))
+        if restarted:
+            _wait_for_others(unit, len(quorum.ready_workers(cluster.peers.units)))
     _offer_master(unit, cluster)
     _offer_history(unit, history)
     _say_ready(unit, cluster, works, registered)
@@ -178,7 +186,7 @@ def _run_standalone(unit, cluster):
 def _daemon(kind, unit, variables, *further, wanted=True):
     if not wanted:
         service.absent(SERVICES[kind])
-        return
+        return None
     environment = {"SPARK_CONF_DIR": settings.CONF, "SPARK_HOME": settings.HOME, "JAVA_HOME": unit.java_home}
     if kind == "history" and unit.trust and unit.events.startswith("s3a:"):
         environment["SPARK_DAEMON_JAVA_OPTS"] = settings.trust_options()
@@ -197,14 +205,17 @@ def _daemon(kind, unit, variables, *further, wanted=True):
             **({"Nice": "5"} if kind == "history" else {}),
         },
     )
-    trees = repr(state.get("spark.trees"))
+    trees = state.get("spark.trees")
+    # The master runs on Spark's own libraries alone; of the added ones nothing reaches it.
+    trees = repr(trees[:1] if kind == "master" else trees)
     name = SERVICES[kind]
     done = service.ensure(name, text, [settings.touches(kind, unit, variables), trees, *further])
     if done and kind == "master":
         service.wait_until(lambda: _answers(unit.address, settings.MASTER_PAGE), name)
+    return done
 
 
-def _end_master(unit):
+def _end_master():
     service.absent(SERVICES["master"])
     service.absent(SERVICES["history"])
 
@@ -222,6 +233,18 @@ def _listens(host, port):
         return True
     except OSError:
         return False
+
+
+def _wait_for_others(unit, count):
+    """Gives workers the time to come back to a master that was restarted: they ask every 5 to 15 seconds."""
+
+    def are_back():
+        try:
+            return len(pages.alive_workers(pages.ask(unit.address, settings.MASTER_PAGE))) >= count
+        except pages.NoAnswer:
+            return False
+
+    service.wait_for(are_back, 30)
 
 
 def _wait_for_worker(unit):
