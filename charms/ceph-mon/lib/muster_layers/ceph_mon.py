@@ -101,7 +101,7 @@ def settle():
     if tools.is_leader():
         govern(site)
     serve(site)
-    tell(site, told)
+    tell(site, in_quorum(site) or told)
 
 
 def check_config(config):
@@ -243,17 +243,9 @@ def join(site):
 
     What the monitor told of itself is the answer.
     """
-    told = in_quorum(site)
-    if not told:
-        status.maintenance("joining the quorum")
-        try:
-            service.wait_until(lambda: in_quorum(site), daemon_name(site.name), seconds=60)
-        except process.CommandError as error:
-            if service.failed(daemon_name(site.name)):
-                raise
-            tools.log(str(error), "WARNING")
-            raise charm.Waiting("waiting for a quorum: too few monitors answer") from error
-        told = in_quorum(site)
+    told = ceph_base.await_daemon(
+        lambda: in_quorum(site), daemon_name(site.name), "waiting for a quorum of the monitors"
+    )
     site.peer.publish({"in-quorum": "1"})
     return told
 
@@ -463,7 +455,8 @@ def leave():
 def get_health():
     """Tells the cluster's health."""
     told = ceph_base.ask("health", "detail")
-    reasons = [f"{code}: {check['summary']['message']}" for code, check in told.get("checks", {}).items()]
+    checks = {code: check for code, check in told.get("checks", {}).items() if not check.get("muted")}
+    reasons = [f"{code}: {check['summary']['message']}" for code, check in checks.items()]
     tools.action_set(status=told["status"], reasons="\n".join(reasons) or "none")
 
 

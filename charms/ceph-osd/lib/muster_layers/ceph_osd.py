@@ -49,7 +49,10 @@ def settle():
     places = wanted_places(begun)
     for name, location in places.items():
         make(Slot(name, slots_root()), location, cluster, sizes)
-    up = [slot for slot in slots(slots_root()) if slot.name in places and run(slot, cluster, sizes)]
+    running = [slot for slot in slots(slots_root()) if slot.name in places and slot.id is not None]
+    for slot in running:
+        run(slot, cluster, sizes)
+    up = [slot for slot in running if wait_for(slot)]
     relation.publish({"bootstrapped-osds": str(len(up))})
     if not up:
         raise charm.Blocked(f"has no device: attach storage, such as muster add-storage {tools.unit_name()} {STORAGE}")
@@ -206,13 +209,11 @@ def daemon_name(slot):
 
 
 def run(slot, cluster, sizes):
-    """Runs the OSD and waits until it is active; True then."""
-    if slot.id is None:
-        return False
-    name = daemon_name(slot)
+    """Runs the OSD."""
     block = os.path.join(data_folder(slot), "block")
     drop_in = {
-        "Unit": ceph_base.PATIENT["Unit"],
+        # At a boot the device may come after the daemons, with the agent; the hook `start` follows.
+        "Unit": [*ceph_base.PATIENT["Unit"], f"ConditionPathExists={block}"],
         "Service": [
             *ceph_base.PATIENT["Service"],
             f"Environment=CEPH_CONF={ceph_base.conf_path()}",
@@ -224,10 +225,13 @@ def run(slot, cluster, sizes):
     section = {k: v for k, v in osd_section(sizes).items() if k != "bluestore_block_size"}
     flags = tools.config().get("config-flags") or ""
     depends = [cluster["fsid"], ceph_base.conf({"osd": section}), flags, os.path.realpath(block)]
-    if debian_service.ensure(name, drop_in, depends) or not is_active(slot):
-        status.maintenance(f"waiting for osd.{slot.id}")
-        service.wait_until(lambda: is_active(slot), name, seconds=90)
-    return True
+    debian_service.ensure(daemon_name(slot), drop_in, depends)
+
+
+def wait_for(slot):
+    """Waits until the OSD is up; raises Waiting when it takes too long."""
+    sentence = f"waiting for osd.{slot.id} to be up"
+    return ceph_base.await_daemon(lambda: is_active(slot), daemon_name(slot), sentence)
 
 
 def is_active(slot):
@@ -364,7 +368,8 @@ def list_disks():
     lines = []
     for slot in slots(slots_root()):
         where = os.path.realpath(os.path.join(data_folder(slot), "block")) if slot.id is not None else "-"
-        lines.append(f"osd.{slot.id} on {slot.storage or 'a file'} ({where}): {'active' if is_active(slot) else 'down'}")
+        how = "active" if is_active(slot) else "down"
+        lines.append(f"osd.{slot.id} on {slot.storage or 'a file'} ({where}): {how}")
     tools.action_set(osds="\n".join(lines) or "none")
 
 

@@ -15,7 +15,7 @@ import tempfile
 import urllib.error
 import urllib.request
 
-from muster_charm import charm, files, hook, process, state, status, tools
+from muster_charm import charm, files, hook, status, tools
 from muster_layers import ceph_base, debian_service, service
 from radosgw import certificate, s3, users
 
@@ -150,9 +150,10 @@ def run(gateway, cluster, authority):
     }
     # Where the monitors are is not among what it depends on: a running gateway follows their map.
     depends = [cluster["fsid"], ceph_base.conf({entity: own}), flags or "", served_certificate(gateway)]
-    if debian_service.ensure(daemon_name(), drop_in, depends) or not answers(gateway):
-        status.maintenance("waiting for the gateway")
-        service.wait_until(lambda: answers(gateway), daemon_name(), seconds=120)
+    debian_service.ensure(daemon_name(), drop_in, depends)
+    ceph_base.await_daemon(
+        lambda: answers(gateway), daemon_name(), "waiting for the gateway to answer: it needs OSDs that are up"
+    )
     tools.ports([f"{gateway.port}/tcp"])
 
 
@@ -257,7 +258,7 @@ def given_up(owner, application):
     if not owner.startswith(f"{application}.relation-"):
         return False
     user = users.find(owner)
-    return user is None or bool(user.get("suspended"))
+    return user is None or not user["keys"]
 
 
 def drop_if_empty(client, bucket):
@@ -284,7 +285,7 @@ def end_access():
     ending = f".relation-{number}"
     for uid in json.loads(users.admin("user", "list").stdout):
         if uid.endswith(ending):
-            users.admin("user", "suspend", f"--uid={uid}")
+            users.lock_out(uid)
 
 
 # Leaving
@@ -378,8 +379,8 @@ def acting(params):
     uid = parameter(params, "uid", _UID)
     gateway = running_gateway()
     user = users.find(uid)
-    if user is None:
-        raise charm.ActionFailed(f"there is no user {uid}: make one with the action create-user")
+    if user is None or not user["keys"]:
+        raise charm.ActionFailed(f"there is no user {uid} with a key: make one with the action create-user")
     return client_for(gateway, user)
 
 

@@ -40,7 +40,8 @@ def ensure(folder, authority, authority_key, names, owner_group):
     if kept == mark and os.path.exists(key) and _lasts(certificate):
         return False
     with tempfile.TemporaryDirectory() as work:
-        paths = {name: os.path.join(work, name) for name in ("ca", "cakey", "key", "request", "extensions", "certificate")}
+        names_of_files = ("ca", "cakey", "key", "request", "extensions", "certificate")
+        paths = {name: os.path.join(work, name) for name in names_of_files}
         files.write(paths["ca"], authority, 0o600)
         files.write(paths["cakey"], authority_key, 0o600)
         files.write(paths["extensions"], extensions(names), 0o600)

@@ -11,6 +11,7 @@ from muster_layers import ceph_base
 _SECONDS = 60
 _NO_SUCH = 22  # EINVAL, which this program gives for an unknown user
 _NOT_THERE = 2  # ENOENT
+_NO_BUCKET = 2002 % 256  # the gateway's own error number, as far as an exit code can carry it
 
 
 def entity():
@@ -37,8 +38,18 @@ def find(uid):
 
 
 def ensure(uid, display_name):
-    """The user with this id, who is made if there is none."""
-    return find(uid) or json.loads(admin("user", "create", f"--uid={uid}", f"--display-name={display_name}").stdout)
+    """The user with this id, with a key; made if there is none."""
+    user = find(uid) or json.loads(admin("user", "create", f"--uid={uid}", f"--display-name={display_name}").stdout)
+    if not user["keys"]:
+        admin("key", "create", f"--uid={uid}", "--key-type=s3", "--gen-access-key", "--gen-secret")
+        user = find(uid)
+    return user
+
+
+def lock_out(uid):
+    """Takes all keys from a user. Suspending the user would close the user's buckets to everybody."""
+    for key in find(uid)["keys"]:
+        admin("key", "rm", f"--uid={uid}", "--key-type=s3", f"--access-key={key['access_key']}")
 
 
 def keys(user):
@@ -50,7 +61,7 @@ def keys(user):
 def bucket_owner(bucket):
     """The id of the user to whom a bucket belongs; None when there is no such bucket."""
     done = admin("bucket", "stats", f"--bucket={bucket}", check=False)
-    if done.returncode in (_NO_SUCH, _NOT_THERE):
+    if done.returncode in (_NO_BUCKET, _NOT_THERE):
         return None
     if done.returncode != 0:
         raise process.CommandError(f"radosgw-admin bucket stats failed: {done.stderr.strip()[-500:]}")

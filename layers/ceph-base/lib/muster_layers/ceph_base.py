@@ -11,17 +11,22 @@ import base64
 import json
 import os
 import re
+import socket
 import struct
 import time
 
-from muster_charm import charm, files, process, tools
+from muster_charm import charm, files, process, status, tools
+from muster_layers import service
 
 OWNER = "ceph"
 CONNECT_SECONDS = 10
 COMMAND_SECONDS = 30
+SOCKETS = "/var/run/ceph"
+_LONGEST_ANSWER = 16 << 20
 # A daemon that cannot reach the monitors yet must go on trying, however long they are away: the
-# packages' units give up after a few starts.
-PATIENT = {"Unit": ["StartLimitIntervalSec=0"], "Service": ["RestartSec=5"]}
+# packages' units give up after a few starts. Told to stop while they are away, it must not hold the
+# machine up: a gateway that stops takes six seconds, but without monitors it would never end.
+PATIENT = {"Unit": ["StartLimitIntervalSec=0"], "Service": ["RestartSec=5", "TimeoutStopSec=20"]}
 
 
 def unit_id():
@@ -137,15 +142,55 @@ def ask(*arguments, entity="client.admin", seconds=COMMAND_SECONDS):
     return json.loads(command(*arguments, "--format", "json", entity=entity, seconds=seconds).stdout)
 
 
-def daemon(name, *arguments, seconds=10):
-    """What a daemon of this machine answers over its own socket; None when it does not answer."""
+def daemon(name, verb, seconds=10):
+    """What a daemon of this machine answers over its own socket; None when it does not answer.
+
+    The socket is spoken to directly, as the `ceph` program takes longer to start than the daemon to
+    answer: a command in JSON with a zero byte behind it, and back its length in four bytes and JSON.
+    """
     try:
-        done = process.run(
-            "ceph", "daemon", name, *arguments, environment={"CEPH_CONF": conf_path()}, seconds=seconds, check=False
-        )
-        return json.loads(done.stdout) if done.returncode == 0 else None
-    except (process.CommandError, ValueError):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as talk:
+            talk.settimeout(seconds)
+            talk.connect(f"{SOCKETS}/ceph-{name}.asok")
+            talk.sendall(json.dumps({"prefix": verb, "format": "json"}).encode() + b"\0")
+            length = int.from_bytes(_exactly(talk, 4), "big")
+            return json.loads(_exactly(talk, min(length, _LONGEST_ANSWER)))
+    except (OSError, ValueError):
         return None
+
+
+def await_daemon(ready, name, sentence, seconds=60):
+    """What `ready` answers once it says yes; raises Waiting with the sentence when it takes too long.
+
+    A daemon that waits for the rest of the cluster is not an error: it goes on by itself. One that
+    its supervisor has given up is.
+    """
+    kept = []
+
+    def asked():
+        kept[:] = [ready()]
+        return kept[0]
+
+    if not asked():
+        status.maintenance(sentence)
+        try:
+            service.wait_until(asked, name, seconds=seconds)
+        except process.CommandError as error:
+            if service.failed(name):
+                raise
+            tools.log(str(error), "WARNING")
+            raise charm.Waiting(sentence) from error
+    return kept[0]
+
+
+def _exactly(talk, count):
+    data = b""
+    while len(data) < count:
+        more = talk.recv(count - len(data))
+        if not more:
+            raise ValueError("the daemon ended the conversation")
+        data += more
+    return data
 
 
 def version(program):

@@ -5,6 +5,7 @@ written beside it, and the same promise holds: a restart when the drop-in or som
 daemon depends on differs from what it was last started with, and never otherwise.
 """
 
+import contextlib
 import os
 
 from muster_charm import files, process, state, status
@@ -54,10 +55,9 @@ def absent(name):
     process.run("systemctl", "reset-failed", name, check=False)
     path = drop_in_path(name)
     if files.remove(path):
-        try:
+        # It stays when somebody else has a drop-in there as well.
+        with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(path))
-        except OSError:
-            pass  # somebody else has a drop-in there as well
         process.run("systemctl", "daemon-reload", check=False)
     state.drop(f"debian-service.{name}")
 
