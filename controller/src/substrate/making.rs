@@ -1,12 +1,28 @@
 //! A machine before its first start: its number, its record, and the files that make it itself.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::error::{SubstrateError, file};
 use super::host::HostSpec;
 use super::record::{self, MachineRecord, NetworkRecord, Thing, Wanted};
 use super::{APT_CACHE_PORT, Inner, Settings, cgroup, hold, launch, network, tree};
+
+/// Where apt asks by which way it shall fetch.
+const APT_PROXY: &str = "/usr/lib/muster/apt-proxy";
+
+/// Names the package cache while it answers: it ends with the controller, and apt shall not.
+fn apt_proxy(gateway: Ipv4Addr) -> String {
+    format!(
+        "#!/bin/bash\n\
+         if timeout 3 bash -c '</dev/tcp/{gateway}/{APT_CACHE_PORT}' 2>/dev/null; then\n\
+         echo http://{gateway}:{APT_CACHE_PORT}\n\
+         else\n\
+         echo DIRECT\n\
+         fi\n"
+    )
+}
 
 impl Inner {
     /// Chooses an index and writes the record: everything that may be made stands in it.
@@ -48,7 +64,6 @@ impl Inner {
             Thing::Overlay(folder.join("merged")),
         ];
         things.extend(self.network.machine_things(index));
-        things.push(Thing::Cgroup(self.group(&spec.name)));
         let mut record = MachineRecord {
             name: spec.name.clone(),
             index,
@@ -74,6 +89,8 @@ impl Inner {
         let nspawn = Path::new("/run/systemd/nspawn/propagate");
         let left = nspawn.join(launch::nspawn_name(&self.network.tag, &record));
         record.things.extend([Thing::Path(notify), Thing::Path(left)]);
+        // Last, so that it is removed first: whoever could still make one of the others is in it.
+        record.things.push(Thing::Cgroup(self.group(&spec.name)));
         fs::create_dir_all(&folder).map_err(file("make", &folder))?;
         self.save(&record)?;
         Ok(record)
@@ -101,10 +118,11 @@ impl Inner {
         let id = format!("{}\n", record.uuid.replace('-', ""));
         write("/etc/machine-id", 0o444, id.as_bytes())?;
         if self.settings.apt_cache {
+            let (path, script) = (APT_PROXY, apt_proxy(self.network.gateway()));
+            write(path, 0o755, script.as_bytes())?;
             // HTTPS cannot be looked into, so it goes past the cache.
             let proxy = format!(
-                "Acquire::http::Proxy \"http://{}:{APT_CACHE_PORT}\";\nAcquire::https::Proxy \"DIRECT\";\n",
-                self.network.gateway()
+                "Acquire::http::Proxy-Auto-Detect \"{path}\";\nAcquire::https::Proxy \"DIRECT\";\n"
             );
             write("/etc/apt/apt.conf.d/01muster", 0o644, proxy.as_bytes())?;
         }
