@@ -221,23 +221,31 @@ fn overlay(whole: &mut Map, mut over: Map) {
 
 fn application(low: &mut Map, high: &Map) {
     for entry in high.iter() {
-        let key = entry.key.as_str();
-        match (&entry.node.value, low.get_mut(key)) {
+        match (&entry.node.value, low.get_mut(&entry.key)) {
             (Value::Map(values), Some(Node { value: Value::Map(below), .. }))
-                if MERGED.contains(&key) =>
+                if MERGED.contains(&entry.key.as_str()) =>
             {
-                for value in values.iter() {
-                    if value.node.is_null() {
-                        below.remove(&value.key);
-                    } else {
-                        below.insert(&value.key, value.node.clone());
-                    }
-                }
+                by_key(below, values);
             }
             (Value::Null, _) => {
-                low.remove(key);
+                low.remove(&entry.key);
             }
-            _ => low.insert(key, entry.node.clone()),
+            _ => low.insert(&entry.key, entry.node.clone()),
+        }
+    }
+}
+
+/// Merges key by key, maps within as well: one overlay may offer, and the next say to whom.
+fn by_key(low: &mut Map, high: &Map) {
+    for entry in high.iter() {
+        match (&entry.node.value, low.get_mut(&entry.key)) {
+            (Value::Map(values), Some(Node { value: Value::Map(below), .. })) => {
+                by_key(below, values);
+            }
+            (Value::Null, _) => {
+                low.remove(&entry.key);
+            }
+            _ => low.insert(&entry.key, entry.node.clone()),
         }
     }
 }

@@ -102,6 +102,17 @@ fn documents_of_one_file_are_overlays() {
 }
 
 #[test]
+fn one_overlay_may_offer_and_the_next_say_to_whom() {
+    let over = |text: &str| format!("applications: {{a: {{offers: {{o: {text}}}}}}}");
+    let overlays =
+        [over("{endpoints: [web]}"), over("{acl: {ann: read}}"), over("{acl: {bob: admin}}")];
+    let overlays: Vec<&str> = overlays.iter().map(String::as_str).collect();
+    let bundle = load("applications: {a: {charm: x}}", &overlays).unwrap_or_else(|e| panic!("{e}"));
+    let offer = &bundle.applications["a"].offers["o"];
+    assert_eq!((offer.endpoints.len(), offer.acl.len()), (1, 2));
+}
+
+#[test]
 fn the_old_word_for_applications_is_understood() {
     assert!(load("services: {a: {charm: x}}", &[]).unwrap().applications.contains_key("a"));
 }

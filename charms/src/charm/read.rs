@@ -135,7 +135,8 @@ fn check_profile(root: &Field<'_>) -> Result<(), FieldError> {
                     }
                 }
             }
-            _ => return Err(field.error("expected nothing but config, description and devices")),
+            // Profiles that were exported from a host carry their name and their users along.
+            _ => {}
         }
     }
     Ok(())
@@ -236,7 +237,7 @@ mod tests {
             with("config.yaml", "options:\n  a:\n    type: int\n    default: x\n").unwrap_err(),
             "config.yaml:4: `options.a.default`: expected int, got a string \"x\""
         );
-        for bad in ["config: {limits.cpu: 1}", "devices: {d: {type: disk}}", "name: x"] {
+        for bad in ["config: {limits.cpu: 1}", "devices: {d: {type: disk}}", "config: 3", "- x"] {
             assert!(with("lxd-profile.yaml", bad).is_err(), "{bad}");
         }
         assert_eq!(with("version", "").unwrap().version, None);
