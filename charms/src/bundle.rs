@@ -266,3 +266,6 @@ impl Bundle {
         if problems.is_empty() { Ok(bundle) } else { Err(BadBundle { problems }) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,3 +61,6 @@ pub fn validate(schema: &Map<String, Value>, value: &Value) -> Vec<Violation> {
     found.truncate(MAX_VIOLATIONS);
     found
 }
+
+#[cfg(test)]
+mod tests;

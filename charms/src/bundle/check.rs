@@ -300,7 +300,3 @@ pub fn options(
     }
     if problems.is_empty() { Ok(options) } else { Err(problems) }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -1,5 +1,6 @@
-use super::super::{BadBundle, Placement, ResourceRef, Source};
+use super::check::{options, with_charms};
 use super::*;
+use crate::Charm;
 
 fn source<'a>(file: &'a str, folder: &'a str, text: &'a str) -> Source<'a> {
     Source { file, folder, bytes: text.as_bytes() }
