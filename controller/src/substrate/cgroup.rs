@@ -3,6 +3,7 @@
 //! ```text
 //! <hierarchy>/muster-<tag>/<machine>/          limits stand here
 //!                                   launch/    the small shell that waits for the machine's end
+//!                                   exec/      commands from outside
 //!                                   host/      nspawn, and below it the machine's own groups
 //! ```
 //!
@@ -130,34 +131,6 @@ impl Hierarchy {
             at = inner;
         }
         Ok(at)
-    }
-
-    /// Makes one more group in a group that somebody else looks after.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's own.
-    pub(super) fn make_leaf(&self, group: &str) -> io::Result<PathBuf> {
-        let at = self.at.join(group);
-        match fs::create_dir(&at) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        if self.controls("cpuset")
-            && self.kind != Kind::Two
-            && let Some(parent) = at.parent()
-        {
-            inherit_cpuset(parent, &at)?;
-        }
-        Ok(at)
-    }
-
-    /// Whether this is the hierarchy that `/proc/PID/cgroup` names so.
-    pub(super) fn is(&self, controllers: &str) -> bool {
-        match &self.kind {
-            Kind::One(own) => *own == controllers.split(',').map(str::to_owned).collect(),
-            Kind::Two => controllers.is_empty(),
-        }
     }
 
     /// Gives the controllers that machines are limited by to the groups below.

@@ -1,6 +1,5 @@
 //! A command inside a machine, run from outside.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -14,9 +13,6 @@ use super::{Substrate, tool};
 
 /// Bytes kept of each of stdout and stderr; the rest is read and dropped.
 const MOST: u64 = 16 << 20;
-
-/// The group that commands from outside run in, beside the machine's own.
-const GROUP: &str = "muster-exec";
 
 /// A command and what it is given.
 #[derive(Clone, Debug)]
@@ -78,7 +74,7 @@ impl Substrate {
         let not_running = || SubstrateError::NotRunning { name: name.to_owned() };
         let leader = self.leader(name)?.ok_or_else(not_running)?;
         let pidfd = leader.open().ok_or_else(not_running)?;
-        let groups = self.inner.exec_groups(leader)?;
+        let groups = self.inner.exec_groups(name)?;
 
         let mut command = tool::command("sh");
         command.args(["-c", super::launch::ENTER, "sh"]);
@@ -180,49 +176,13 @@ fn collect(mut pipe: impl Read + Send + 'static) -> std::sync::mpsc::Receiver<Ve
 }
 
 impl super::Inner {
-    /// Makes the groups for commands from outside, beside the leader's own.
-    fn exec_groups(&self, leader: Process) -> Result<Vec<PathBuf>, SubstrateError> {
-        let path = format!("/proc/{}/cgroup", leader.pid);
-        let text = fs::read_to_string(&path).map_err(file("read", path))?;
-        let mut groups = Vec::new();
-        for hierarchy in &self.hierarchies {
-            let Some(group) = group_of(&text, hierarchy) else { continue };
-            let group = group.trim_start_matches('/').trim_end_matches("init.scope");
-            if !group.starts_with(&self.group("")) {
-                // A controller that the machine has no part in: nothing to be put into.
-                continue;
-            }
-            let group = format!("{}/{GROUP}", group.trim_end_matches('/'));
-            groups.push(
-                hierarchy.make_leaf(&group).map_err(file("make", hierarchy.at.join(&group)))?,
-            );
-        }
-        Ok(groups)
-    }
-}
-
-fn group_of(cgroups: &str, hierarchy: &Hierarchy) -> Option<String> {
-    cgroups.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':');
-        let (_, controllers, group) = (fields.next()?, fields.next()?, fields.next()?);
-        hierarchy.is(controllers).then(|| group.to_owned())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::cgroup::Kind;
-    use super::*;
-
-    #[test]
-    fn the_group_is_that_of_the_same_hierarchy() {
-        let text = "9:name=systemd:/a/init.scope\n4:cpu,cpuacct:/b\n0::/c\n";
-        let of = |kind| group_of(text, &Hierarchy { at: "/x".into(), kind });
-        assert_eq!(of(Kind::Two).as_deref(), Some("/c"));
-        assert_eq!(
-            of(Kind::One(["cpuacct", "cpu"].map(str::to_owned).into())).as_deref(),
-            Some("/b")
-        );
-        assert_eq!(of(Kind::One(["cpu"].map(str::to_owned).into())), None);
+    /// Makes the groups for commands from outside: beside the machine's own, for its systemd
+    /// removes empty groups that it finds in its part.
+    fn exec_groups(&self, name: &str) -> Result<Vec<PathBuf>, SubstrateError> {
+        let group = format!("{}/exec", self.group(name));
+        let make = |hierarchy: &Hierarchy| {
+            hierarchy.make(&group).map_err(file("make", hierarchy.at.join(&group)))
+        };
+        self.hierarchies.iter().map(make).collect()
     }
 }
