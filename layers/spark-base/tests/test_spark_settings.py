@@ -1,6 +1,8 @@
 """Spark's settings, and which of them a daemon must be restarted for."""
 
+import socket
 import sys
+import threading
 import unittest
 from pathlib import Path
 
@@ -139,6 +141,32 @@ class Pages(unittest.TestCase):
     def test_the_host_of_a_masters_address(self):
         self.assertEqual(pages.host_of("spark://10.0.0.1:7077"), "10.0.0.1")
         self.assertEqual(pages.host_of("spark://a:7077,b:7077"), "a")
+
+    def serve(self, answer):
+        """A page on a port of its own, which gives this answer once."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def once():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=once)
+        thread.start()
+        self.addCleanup(thread.join)
+        return listener.getsockname()[1]
+
+    def test_a_page_is_read_to_its_end(self):
+        port = self.serve(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"status": "ALIVE"}')
+        self.assertEqual(pages.ask("127.0.0.1", port), {"status": "ALIVE"})
+
+    def test_an_answer_that_is_no_page_is_no_answer(self):
+        for answer, word in ((b"HTTP/1.1 503 Busy\r\n\r\n", "503"), (b"", "nothing"), (b"HTTP/1.1 200 OK\r\n\r\n<", "json")):
+            with self.assertRaises(pages.NoAnswer) as caught:
+                pages.ask("127.0.0.1", self.serve(answer))
+            self.assertIn(word, str(caught.exception))
 
     def test_a_page_that_does_not_answer_is_told_with_its_address(self):
         with self.assertRaises(pages.NoAnswer) as caught:

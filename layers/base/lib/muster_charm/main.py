@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import pkgutil
 import shutil
 import sys
 
@@ -28,8 +27,10 @@ def run(folder):
 
 
 def _import_layers(folder):
-    for module in sorted(pkgutil.iter_modules([os.path.join(folder, "lib", "muster_layers")]), key=lambda m: m.name):
-        importlib.import_module(f"muster_layers.{module.name}")
+    for entry in sorted(os.listdir(os.path.join(folder, "lib", "muster_layers"))):
+        name, ending = os.path.splitext(entry)
+        if ending == ".py" and name != "__init__":
+            importlib.import_module(f"muster_layers.{name}")
 
 
 def _hook(folder, name):

@@ -7,7 +7,6 @@ one from 3.4 on.
 
 import os
 import re
-import zipfile
 
 CLIENT = ("hadoop-client-api", "hadoop-client-runtime", "hadoop-common")
 AWS = "hadoop-aws"
@@ -56,6 +55,8 @@ def version_of(library, version, path):
     """The version in the jar's name, or the one that the jar says of itself; None when neither does."""
     if version:
         return version
+    import zipfile  # jars that do not name their version are rare
+
     try:
         with zipfile.ZipFile(path) as jar:
             for name in jar.namelist():

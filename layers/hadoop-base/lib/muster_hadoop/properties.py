@@ -1,7 +1,5 @@
 """Settings as Hadoop and Java read them."""
 
-from xml.sax.saxutils import escape
-
 _NOTE = "Written by the charm; changes are overwritten."
 
 
@@ -26,7 +24,7 @@ def parse(text):
 def xml(properties):
     """The text of a core-site.xml."""
     rows = [
-        f"  <property>\n    <name>{escape(key)}</name>\n    <value>{escape(str(value))}</value>\n  </property>\n"
+        f"  <property>\n    <name>{_text(key)}</name>\n    <value>{_text(str(value))}</value>\n  </property>\n"
         for key, value in sorted(properties.items())
     ]
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {_NOTE} -->\n<configuration>\n{"".join(rows)}</configuration>\n'
@@ -36,6 +34,11 @@ def java(properties):
     """The text of a Java properties file, which is what spark-defaults.conf is."""
     rows = [f"{_key(key)}={_value(value)}\n" for key, value in sorted(properties.items())]
     return f"# {_NOTE}\n{''.join(rows)}"
+
+
+def _text(text):
+    # Python's own function for this costs every hook ten milliseconds of imports.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _key(text):

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import stat
-import tarfile
 
 from muster_charm import charm, files, process, state, status, tools
 
@@ -133,6 +132,8 @@ def _unpack(resource, path, target, strip):
         os.chmod(part, 0o755)
     except (tools.ToolError, process.CommandError) as error:
         shutil.rmtree(part, ignore_errors=True)
+        import tarfile  # only the way to an error message needs it
+
         if not tarfile.is_tarfile(path):
             raise charm.Blocked(f"{resource} is no tar archive: attach another") from error
         raise
