@@ -1,12 +1,12 @@
 """Debian packages. A hook that finds them installed pays for a few file look-ups and no process."""
 
-import glob
 import os
 import time
 
 from muster_charm import charm, options, process, state, status, tools
 
 _LISTS = "/var/lib/apt/lists"
+_INFO = "/var/lib/dpkg/info"
 _POLICY = "/usr/sbin/policy-rc.d"
 _POLICY_TEXT = "#!/bin/sh\n# muster: no service starts while packages are being installed\nexit 101\n"
 _A_DAY = 24 * 3600
@@ -47,14 +47,22 @@ def ensure(packages, start_services=False):
 
 def installed(name):
     """Whether a package is installed, going by the package database's own files."""
-    info = "/var/lib/dpkg/info"
-    if not (os.path.exists(f"{info}/{name}.list") or glob.glob(f"{info}/{glob.escape(name)}:*.list")):
+    if not lists(name):
         return False
     if state.is_set(f"apt.installed.{name}"):
         return True
     # A list without the flag may be left from a removed or half-installed package: ask once.
     said = process.run("dpkg-query", "-W", "-f", "${db:Status-Status}\n", name, check=False)
     return said.returncode == 0 and "installed" in said.stdout.split()
+
+
+def lists(name):
+    """The package database's lists of this package's files: one, or one for each architecture."""
+    path = f"{_INFO}/{name}.list"
+    if os.path.exists(path):
+        return [path]
+    found = [entry for entry in os.listdir(_INFO) if entry.startswith(f"{name}:") and entry.endswith(".list")]
+    return [f"{_INFO}/{entry}" for entry in sorted(found)]
 
 
 def _install(packages):
@@ -91,8 +99,10 @@ def _environment():
 
 
 def _lists_are_old():
-    lists = glob.glob(f"{_LISTS}/*Release")
-    return not lists or max(os.stat(path).st_mtime for path in lists) < time.time() - _A_DAY
+    releases = []
+    if os.path.isdir(_LISTS):
+        releases = [f"{_LISTS}/{name}" for name in os.listdir(_LISTS) if name.endswith("Release")]
+    return not releases or max(os.stat(path).st_mtime for path in releases) < time.time() - _A_DAY
 
 
 def _hold_services():

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import shutil
 import sys
 
 from . import charm, process, state, status, tools
@@ -68,6 +67,8 @@ def _action(name):
 
 
 def _drop_old_compiled(folder):
+    import shutil  # it costs milliseconds, and few hooks need it
+
     kept = sys.pycache_prefix and os.path.basename(sys.pycache_prefix)
     compiled = os.path.join(folder, ".compiled")
     if kept and os.path.isdir(compiled):

@@ -5,7 +5,6 @@ Answers that cannot change within one hook (config, leadership, relation ids) ar
 
 import json
 import os
-import shutil
 import subprocess
 
 _kept = {}
@@ -57,7 +56,16 @@ def forget():
 
 def available(tool):
     """Whether the agent offers this tool. Tools beyond the common contract must be asked for."""
-    return shutil.which(tool) is not None
+    return which(tool) is not None
+
+
+def which(program):
+    """Where a program is that would be run by this name; None when there is none."""
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        path = os.path.join(folder, program)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
 
 
 # Configuration and identity

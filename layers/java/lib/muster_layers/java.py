@@ -1,7 +1,5 @@
 """A Java runtime: installed, and found by asking the package where it put it."""
 
-import glob
-
 from muster_charm import charm, options, process, tools
 from muster_layers import apt
 
@@ -27,8 +25,7 @@ def package():
 def home():
     """The JAVA_HOME of the wanted package: the folder above its `bin/java`."""
     name = package()
-    info = "/var/lib/dpkg/info"
-    for path in [f"{info}/{name}.list", *glob.glob(f"{info}/{glob.escape(name)}:*.list")]:
+    for path in apt.lists(name):
         found = home_in_list(_lines(path))
         if found:
             return found

@@ -5,10 +5,9 @@ was last started with, and left alone otherwise. All programs run in the foregro
 """
 
 import os
-import shutil
 import time
 
-from muster_charm import charm, files, process, state, status
+from muster_charm import charm, files, process, state, status, tools
 
 UNITS = "/etc/systemd/system"
 _MARK = "# Written by the charm; changes are overwritten.\n"
@@ -18,7 +17,7 @@ def require_supervisor():
     """Raises Blocked where nothing can supervise a daemon."""
     if os.path.isdir("/run/systemd/system"):
         return
-    found = shutil.which("systemctl")
+    found = tools.which("systemctl")
     # The agent may put a replacement before the system's own program, which is of no use here.
     if found and not found.startswith(("/usr/bin/", "/bin/")):
         return
@@ -128,7 +127,7 @@ def failed(name):
 
 def why(name, lines=5):
     """The last words of a daemon, for an error message; they stand in the machine's journal."""
-    if not shutil.which("journalctl"):
+    if not tools.which("journalctl"):
         return "this machine keeps no journal"
     said = process.run("journalctl", "--no-pager", "-o", "cat", "-n", str(lines), "-u", name, check=False)
     return said.stdout.strip() or "nothing in its journal"

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 
 from muster_charm import charm, files, machine, process, state, status, tools, users
@@ -145,8 +144,8 @@ def trust(chain, java_home):
         return True
     status.maintenance("trusting the object store's certificate")
     fresh = f"{settings.TRUST}.new"
-    shutil.copyfile(f"{java_home}/lib/security/cacerts", fresh)
-    os.chmod(fresh, 0o644)
+    with open(f"{java_home}/lib/security/cacerts", "rb") as store:
+        files.write(fresh, store.read())
     for number, certificate in enumerate(chain):
         process.run(
             f"{java_home}/bin/keytool", "-importcert", "-noprompt", "-alias", f"object-store-{number}",

@@ -4,7 +4,6 @@ it is whole or absent, and going over to another one is one rename."""
 import hashlib
 import os
 import re
-import shutil
 import stat
 
 from muster_charm import charm, files, process, state, status, tools
@@ -61,7 +60,7 @@ def prune(home):
         return
     for entry in os.listdir(parent):
         if entry != current and re.fullmatch(re.escape(name) + r"-[0-9a-f]{16}(?:\.part)?", entry):
-            shutil.rmtree(os.path.join(parent, entry))
+            _remove_tree(os.path.join(parent, entry))
 
 
 def tree_digest(folder):
@@ -118,10 +117,17 @@ def _leave(home, key):
     prune(home)
 
 
+def _remove_tree(path):
+    import shutil  # it costs milliseconds, and few hooks need it
+
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+
+
 def _unpack(resource, path, target, strip):
     part = f"{target}.part"
     if os.path.exists(part):
-        shutil.rmtree(part)
+        _remove_tree(part)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
         if tools.available("resource-unpack"):
@@ -131,7 +137,7 @@ def _unpack(resource, path, target, strip):
             process.run("tar", "-xf", path, "-C", part, f"--strip-components={strip}", "--no-same-owner")
         os.chmod(part, 0o755)
     except (tools.ToolError, process.CommandError) as error:
-        shutil.rmtree(part, ignore_errors=True)
+        _remove_tree(part)
         import tarfile  # only the way to an error message needs it
 
         if not tarfile.is_tarfile(path):
