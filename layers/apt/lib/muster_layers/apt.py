@@ -1,7 +1,6 @@
 """Debian packages. A hook that finds them installed pays for a few file look-ups and no process."""
 
 import os
-import time
 
 from muster_charm import charm, options, process, state, status, tools
 
@@ -9,14 +8,30 @@ _LISTS = "/var/lib/apt/lists"
 _INFO = "/var/lib/dpkg/info"
 _POLICY = "/usr/sbin/policy-rc.d"
 _POLICY_TEXT = "#!/bin/sh\n# muster: no service starts while packages are being installed\nexit 101\n"
-_A_DAY = 24 * 3600
+
+_others = []
+
+
+def also(packages):
+    """Registers a function that gives packages to install along with the listed ones, in one run of apt-get.
+
+    Its layer still has to see to them itself: when one of them cannot be had, only the listed ones are installed.
+    """
+    _others.append(packages)
 
 
 @charm.on("install", "upgrade-charm")
 @charm.reconcile
 def listed():
-    """Installs the packages of the layer option `packages`."""
-    ensure(options.of("apt").get("packages") or [])
+    """Installs the packages of the layer option `packages`, and what layers want along with them."""
+    packages = options.of("apt").get("packages") or []
+    further = [name for others in _others for name in others()]
+    try:
+        ensure([*packages, *further])
+    except process.CommandError:
+        if not further:
+            raise
+        ensure(packages)
 
 
 def ensure(packages, start_services=False):
@@ -70,7 +85,7 @@ def _install(packages):
     # which Java's packages call, fails.
     for section in range(1, 9):
         os.makedirs(f"/usr/share/man/man{section}", exist_ok=True)
-    if _lists_are_old():
+    if not _has_lists():
         _apt("update", check=False)
     if _apt("install", *packages, check=False).returncode == 0:
         return
@@ -98,11 +113,8 @@ def _environment():
     return environment
 
 
-def _lists_are_old():
-    releases = []
-    if os.path.isdir(_LISTS):
-        releases = [f"{_LISTS}/{name}" for name in os.listdir(_LISTS) if name.endswith("Release")]
-    return not releases or max(os.stat(path).st_mtime for path in releases) < time.time() - _A_DAY
+def _has_lists():
+    return os.path.isdir(_LISTS) and any(name.endswith("Release") for name in os.listdir(_LISTS))
 
 
 def _hold_services():

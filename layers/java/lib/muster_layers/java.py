@@ -5,6 +5,8 @@ from muster_layers import apt
 
 DEFAULT = "openjdk-17-jre-headless"
 
+apt.also(lambda: [package()])
+
 
 @charm.reconcile
 def installed():

@@ -129,7 +129,7 @@ def write(unit):
         raise charm.Blocked(str(error)) from error
     hadoop_base.write_core_site(f"{hadoop_base.CONF}/core-site.xml", unit.s3a, USER)
     files.write(settings.DEFAULTS, defaults, mode=0o640, group=USER)
-    files.write(settings.ENV, settings.env_text(variables))
+    files.write(settings.ENV, settings.env_text(variables), mode=0o640, group=USER)
     return variables
 
 
