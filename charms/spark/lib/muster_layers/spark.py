@@ -152,6 +152,8 @@ def _run_standalone(unit, cluster):
     if works:
         _check_sizes(unit)
     variables = spark_base.write(unit)
+    if cluster.leads:
+        spark_base.make_events(unit)
     history = cluster.leads and bool(tools.config().get("history-enabled", True))
     restarted = False
     if cluster.leads:

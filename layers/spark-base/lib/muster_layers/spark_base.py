@@ -133,6 +133,28 @@ def write(unit):
     return variables
 
 
+def make_events(unit):
+    """Makes the folder of the event logs on the object store: a job whose folder is missing does not start."""
+    if not unit.events.startswith("s3a:"):
+        return
+    mark = files.digest(unit.events, unit.s3a["fs.s3a.endpoint"])
+    if state.get("spark.events") == mark:
+        return
+    status.maintenance(f"making {unit.events}")
+    options = settings.trust_options().split() if unit.trust else []
+    class_path = ":".join([hadoop_base.CONF, f"{settings.HOME}/jars/*", *unit.class_path])
+    done = process.run(
+        "setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--",
+        f"{unit.java_home}/bin/java", "-XX:-UseContainerSupport", *options, "-cp", class_path,
+        "org.apache.hadoop.fs.FsShell", "-mkdir", "-p", unit.events,
+        environment={"HOME": settings.DATA}, seconds=120, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise charm.Blocked(f"event-log-bucket: cannot make {unit.events}: {said[-1][:200] if said else 'no reason given'}")
+    state.put("spark.events", mark)
+
+
 def trust(chain, java_home):
     """Makes the store of trusted certificates: Java's own, and this chain. Whether there is one."""
     if not chain:
