@@ -74,15 +74,8 @@ const NEEDS: &[Need] = &[
     need(Feature::Machines, Witness::Program("nsenter"), "util-linux", "reaches into machines"),
     need(Feature::Machines, Witness::Program("mkfs.ext4"), "e2fsprogs", "formats loop volumes"),
     need(Feature::Machines, Witness::Program("mount"), "mount", "loop volumes and overlays"),
-    need(Feature::Machines, Witness::Program("zstd"), "zstd", "keeps the machines' root small"),
     need(Feature::Machines, Witness::Program("ssh"), "openssh-client", "`muster ssh`"),
     need(Feature::Charms, Witness::Program("python3"), "python3", "runs the charms' unit tests"),
-    need(
-        Feature::Charms,
-        Witness::Module("yaml"),
-        "python3-yaml",
-        "charms read YAML with it, and so do their unit tests",
-    ),
 ];
 
 const fn need(
