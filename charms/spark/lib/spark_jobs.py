@@ -18,6 +18,10 @@ from muster_layers import spark
 from muster_spark import settings
 
 _APPLICATION = re.compile(r"\bapp-\d{14}-\d{4,}\b|\blocal-\d{13}\b")
+# What results may be called, and how long one that a job tells may be.
+_KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_RESERVED = ("stdout", "stdout-encoding", "stderr", "stderr-encoding")
+_MOST = 30_000
 _SHIPPED = {"word-count": "word_count.py", "pi": "pi.py"}
 _USER = "spark"
 
@@ -149,7 +153,7 @@ def _attend(job, output=None, **patterns):
         told = json.loads(files.read(result) or "{}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    found |= {key: value for key, value in told.items() if re.fullmatch(r"[a-z0-9][a-z0-9-]*", key)}
+    found |= {key: str(value)[:_MOST] for key, value in told.items() if _KEY.fullmatch(key) and key not in _RESERVED}
     found["duration"] = f"{time.monotonic() - begun:.1f}"
     found["log"] = log
     if output and code == 0:

@@ -119,6 +119,13 @@ class Tools(Agent):
         self.assertEqual(self.calls("close-port")[0][1], ["80/tcp"])
 
 
+    def test_long_words_of_an_action_go_in_pieces(self):
+        self.answer("action-log", text="")
+        tools.action_log("é" * 200_000 + "\0")
+        pieces = [arguments[1] for _, arguments, _ in self.calls("action-log")]
+        self.assertEqual("".join(pieces), "é" * 200_000 + "\N{REPLACEMENT CHARACTER}")
+
+
 class Status(Agent):
     def test_blocked_goes_before_waiting_before_active_and_the_first_is_kept(self):
         status.active("ready")
@@ -219,7 +226,7 @@ class Whole(Agent):
     def test_an_action_that_fails_says_so(self):
         code, _, _ = self.hook(JUJU_ACTION_NAME="tell")
         self.assertEqual(code, 0)
-        self.assertEqual(self.calls("action-fail")[0][1], ["no"])
+        self.assertEqual(self.calls("action-fail")[0][1], ["--", "no"])
 
     def test_state_is_kept_between_hooks_and_closed_to_others(self):
         self.hook("install")

@@ -134,6 +134,7 @@ def _s3a(store):
 
 
 def _run_local(unit):
+    service.require_supervisor()
     variables = spark_base.write(unit)
     service.absent(SERVICES["master"])
     service.absent(SERVICES["worker"])
@@ -144,6 +145,7 @@ def _run_local(unit):
 
 
 def _run_standalone(unit, cluster):
+    service.require_supervisor()
     if unit.master is None:
         # The worker keeps its old master until there is a new one; a master that no longer leads ends.
         _end_master()

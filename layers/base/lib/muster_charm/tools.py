@@ -8,6 +8,7 @@ import os
 import subprocess
 
 _kept = {}
+_ARGUMENT = 30_000
 
 
 class ToolError(Exception):
@@ -266,9 +267,12 @@ def action_set(**values):
 
 def action_log(message):
     """Tells the operator how the action goes on, at once."""
-    call("action-log", "--", str(message))
+    text = str(message).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # An argument may hold 128 KiB, and a character takes up to four bytes.
+    for start in range(0, len(text), _ARGUMENT):
+        call("action-log", "--", text[start : start + _ARGUMENT])
 
 
 def action_fail(message):
     """Marks the action as failed."""
-    call("action-fail", str(message))
+    call("action-fail", "--", str(message))
