@@ -1,3 +1,262 @@
 //! The controller: store, ledger, server, upkeep and substrates.
+//!
+//! [`init`] makes an installation, [`run`] serves it. Both are given what they could open
+//! themselves, so that a test starts as many controllers as it wants in one process and ends them
+//! with a token.
 
+pub mod config;
+pub mod disk;
+pub mod heard;
+pub mod identity;
+pub mod ledger;
+pub mod log;
+pub mod provision;
+pub mod server;
+pub mod store;
 pub mod substrate;
+
+mod clock;
+mod tick;
+
+use std::error::Error;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use muster_model::command::{Command, EstateCommand};
+use muster_model::name::{CloudName, ModelId, UserName};
+use muster_model::record::TokenHash;
+use muster_model::{Caller, Timestamp, rules};
+use muster_resources::BlobStore;
+use thiserror::Error as ThisError;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use config::{Settings, SubstrateChoice};
+use heard::Hearing;
+use identity::Authority;
+use ledger::Ledger;
+use log::Logs;
+use provision::{Plan, Provisioner};
+use server::App;
+use store::{Embedded, Store};
+use substrate::Substrate;
+
+/// Muster's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The port on which agents inside machines reach the controller, on their network's gateway.
+pub const AGENT_PORT: u16 = 17070;
+
+/// Shows an error with every cause behind it, on one line.
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Why a controller did not start, or did not go on.
+#[derive(Debug, ThisError)]
+pub enum RunError {
+    /// The store.
+    #[error("cannot use the store")]
+    Store(#[source] store::StoreError),
+    /// The certificates.
+    #[error("cannot use the controller's identity")]
+    Identity(#[source] identity::IdentityError),
+    /// The blobs.
+    #[error("cannot use the blob store")]
+    Blobs(#[source] Box<muster_resources::StoreError>),
+    /// A folder or socket.
+    #[error("cannot {what}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The substrate.
+    #[error("cannot use the substrate")]
+    Substrate(#[source] Box<substrate::SubstrateError>),
+    /// The first command was refused.
+    #[error("{0}")]
+    Refused(muster_model::Refusal),
+    /// There is an installation here already.
+    #[error("`{0}` holds a controller already; `muster-controller run` starts it")]
+    Present(String),
+    /// There is none, or a part of it is missing.
+    #[error("`{0}` holds no controller; `muster-controller init` makes one")]
+    Absent(String),
+}
+
+/// Who and what a new installation is.
+#[derive(Clone, Debug)]
+pub struct Init {
+    /// Its name.
+    pub name: CloudName,
+    /// Its cloud.
+    pub cloud: CloudName,
+    /// Its first user.
+    pub admin: UserName,
+    /// The hash of that user's token.
+    pub token: TokenHash,
+}
+
+/// Makes an installation in an empty data directory: authority, store, first user.
+///
+/// # Errors
+/// If there is one already, or it cannot be written.
+pub fn init(data_dir: &Path, asked: &Init, now: Timestamp) -> Result<(), RunError> {
+    if data_dir.join("ca.pem").exists() {
+        return Err(RunError::Present(data_dir.display().to_string()));
+    }
+    private_folder(data_dir)
+        .map_err(|source| RunError::Io { what: "make the data directory", source })?;
+    let mut store = Embedded::create(data_dir).map_err(RunError::Store)?;
+    let command = Command::Estate(EstateCommand::Bootstrap {
+        uuid: ModelId(uuid::Uuid::new_v4()),
+        name: asked.name.clone(),
+        cloud: asked.cloud.clone(),
+        admin: asked.admin.clone(),
+        token: asked.token,
+    });
+    let estate = ledger::fold(&store.load().map_err(RunError::Store)?);
+    let decision =
+        rules::decide(&estate, &Caller::Controller, &command, now).map_err(RunError::Refused)?;
+    store.commit(std::slice::from_ref(&decision.txn)).map_err(RunError::Store)?;
+    // Last: its presence says that all of it is there.
+    let authority = Authority::make(asked.name.as_str()).map_err(RunError::Identity)?;
+    authority.save(data_dir).map_err(RunError::Identity)
+}
+
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+/// Serves the installation in the settings' data directory until `shutdown`, on `listener` for
+/// clients and on the machines' own network for agents.
+///
+/// # Errors
+/// If something it needs cannot be opened, or the store fails while it runs.
+pub async fn run(
+    settings: Settings,
+    listener: std::net::TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
+    let folder = settings.data_dir.clone();
+    if !folder.join("ca.pem").exists() {
+        return Err(RunError::Absent(folder.display().to_string()));
+    }
+    let authority = Authority::load(&folder).map_err(RunError::Identity)?;
+    let store = Embedded::open(&folder).map_err(RunError::Store)?;
+    let blobs = BlobStore::open(folder.join("blobs"))
+        .map_err(|source| RunError::Blobs(Box::new(source)))?;
+    let io = |what| move |source| RunError::Io { what, source };
+    let logs = Logs::open(&folder.join("logs")).map_err(io("open the logs"))?;
+    let hearing = Hearing::new();
+    let (ended, failed) = tokio::sync::oneshot::channel();
+    let (ledger, thread) = Ledger::start(store, hearing.watch(), ended).map_err(RunError::Store)?;
+
+    let local = listener.local_addr().map_err(io("read the listener's address"))?;
+    let substrate = open_substrate(&settings).await?;
+    let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), local.ip()];
+    let mut listeners = vec![listener];
+    let mut agent_addresses = Vec::new();
+    if let Some(substrate) = substrate.clone() {
+        let gateway = IpAddr::V4(substrate.gateway());
+        let opened = tokio::task::spawn_blocking(move || substrate.listen(AGENT_PORT))
+            .await
+            .map_err(|error| RunError::Io { what: "listen for agents", source: error.into() })?
+            .map_err(|error| RunError::Substrate(Box::new(error)))?;
+        listeners.push(opened);
+        addresses.push(gateway);
+        agent_addresses.push(SocketAddr::new(gateway, AGENT_PORT));
+    }
+    let tls = identity::server_config(&authority, &addresses).map_err(RunError::Identity)?;
+    let provisioner = Provisioner::new(Plan {
+        substrate,
+        agent: settings.agent.clone(),
+        authority: authority.certificate().to_owned(),
+        addresses: agent_addresses.clone(),
+        local_address: local,
+        host_root: folder.join("this-host"),
+        parallel: settings.parallel_machines,
+    });
+    let app = App {
+        ledger: ledger.clone(),
+        blobs,
+        logs,
+        hearing: hearing.clone(),
+        provisioner: provisioner.clone(),
+        agent_addresses: if agent_addresses.is_empty() { vec![local] } else { agent_addresses },
+        shutdown: shutdown.clone(),
+    };
+    let router = server::router(app);
+    let mut serving = Vec::new();
+    for listener in listeners {
+        listener.set_nonblocking(true).map_err(io("listen"))?;
+        let listener = TcpListener::from_std(listener).map_err(io("listen"))?;
+        let serve = server::serve(listener, tls.clone(), router.clone(), shutdown.clone());
+        serving.push(tokio::spawn(serve));
+    }
+    drop(router);
+    let provisioning = tokio::spawn(provisioner.run(ledger.clone(), shutdown.clone()));
+    let ticking = tokio::spawn(tick::run(ledger.clone(), hearing, shutdown.clone()));
+    tracing::info!(address = %local, revision = %ledger.estate().revision(), "serving");
+    drop(ledger);
+
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        _ = failed => shutdown.cancel(),
+    }
+    for task in serving {
+        finished(task.await);
+    }
+    finished(provisioning.await);
+    finished(ticking.await);
+    tokio::task::spawn_blocking(move || thread.join())
+        .await
+        .map_err(|error| RunError::Io { what: "end the ledger", source: error.into() })?
+        .map_err(RunError::Store)
+}
+
+fn finished(result: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "a task of the controller failed");
+    }
+}
+
+async fn open_substrate(settings: &Settings) -> Result<Option<Substrate>, RunError> {
+    let SubstrateChoice::Nspawn { state_root, cache_root, prefix, suite, mirror } =
+        settings.substrate.clone()
+    else {
+        return Ok(None);
+    };
+    let mut wanted = substrate::Settings { state_root, cache_root, prefix, ..Default::default() };
+    if let Some(suite) = suite {
+        wanted.suite = suite;
+    }
+    wanted.mirror = mirror;
+    let opened = tokio::task::spawn_blocking(move || Substrate::open(wanted))
+        .await
+        .map_err(|error| RunError::Io { what: "open the substrate", source: error.into() })?
+        .map_err(|error| RunError::Substrate(Box::new(error)))?;
+    Ok(Some(opened))
+}
+
+/// The wall clock, for whoever calls [`init`].
+#[must_use]
+pub fn now() -> Timestamp {
+    clock::now()
+}

@@ -9,4 +9,4 @@ pub mod client;
 pub mod route;
 pub mod trust;
 
-pub use client::{AgentClient, CallError, Client};
+pub use client::{AgentClient, CallError, Client, LogQuery};

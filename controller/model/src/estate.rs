@@ -137,6 +137,11 @@ impl Estate {
                 Arc::make_mut(model).touch(units, batch.revision);
             }
         }
+        for (id, machines) in &touched.machines {
+            if let Some(model) = self.models.get_mut(id) {
+                Arc::make_mut(model).touch_machines(machines, batch.revision);
+            }
+        }
         touched
     }
 

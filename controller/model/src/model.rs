@@ -22,6 +22,7 @@ pub struct Model {
     pub(crate) revision: Revision,
     pub(crate) tables: ModelTables,
     touched: Table<UnitName, ()>,
+    touched_machines: Table<MachineId, ()>,
 }
 
 impl Model {
@@ -33,6 +34,7 @@ impl Model {
             revision: Revision::ZERO,
             tables: ModelTables::default(),
             touched: Table::default(),
+            touched_machines: Table::default(),
         }
     }
 
@@ -215,6 +217,21 @@ impl Model {
         self.touched.entry(unit).map_or(Revision::ZERO, |entry| entry.revision)
     }
 
+    /// The last revision that touched a machine: itself, or a unit that lives there. A machine that
+    /// the model does not have counts as touched by the newest revision, so that whoever asks for
+    /// its goal learns that there is none.
+    #[must_use]
+    pub fn touched_machine(&self, machine: MachineId) -> Revision {
+        self.touched_machines.entry(&machine).map_or(self.revision, |entry| entry.revision)
+    }
+
+    pub(crate) fn touch_machines(&mut self, machines: &BTreeSet<MachineId>, revision: Revision) {
+        for machine in machines {
+            let present = self.machine(*machine).is_some().then_some(());
+            self.touched_machines.set(*machine, present, revision);
+        }
+    }
+
     pub(crate) fn touch(&mut self, units: &BTreeSet<UnitName>, revision: Revision) {
         for unit in units {
             let present = self.unit(unit).is_some().then_some(());
@@ -226,5 +243,8 @@ impl Model {
         let units: BTreeSet<UnitName> =
             self.table::<Unit>().iter().map(|(name, _)| name.clone()).collect();
         self.touch(&units, revision);
+        let machines: BTreeSet<MachineId> =
+            self.table::<Machine>().iter().map(|(id, _)| *id).collect();
+        self.touch_machines(&machines, revision);
     }
 }

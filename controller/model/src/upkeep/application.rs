@@ -24,7 +24,7 @@ pub(super) fn tidy(t: &mut Tidying<'_, '_>, name: &ApplicationName) -> Result<()
     let Some(scale) = t.d.get::<Scale>(name.clone()) else { return Ok(()) };
     if application.life.is_alive() {
         make_units(t, &application, scale)?;
-    } else if take_down(t, &application, scale)? {
+    } else if take_down(t, &application, &scale)? {
         return Ok(());
     }
     lead(t, name);
@@ -208,7 +208,7 @@ fn lead(t: &mut Tidying<'_, '_>, name: &ApplicationName) {
 fn take_down(
     t: &mut Tidying<'_, '_>,
     application: &Application,
-    scale: Scale,
+    scale: &Scale,
 ) -> Result<bool, Refusal> {
     let name = &application.name;
     let mut peers = Vec::new();

@@ -1,0 +1,170 @@
+//! Configuration: fragments from file, environment and flags, then settings that cannot be wrong.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why there are no settings.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A fragment could not be read, or holds a value of another type; the message names where it
+    /// came from.
+    #[error("cannot read the configuration")]
+    Read(#[source] Box<figment::Error>),
+    /// A value that cannot be.
+    #[error("cannot use `{key} = {value}`: {rule}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+}
+
+/// What a fragment may say; everything has a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Fragment {
+    data_dir: PathBuf,
+    listen: SocketAddr,
+    substrate: String,
+    machine_prefix: String,
+    machine_suite: String,
+    machine_mirror: String,
+    cache_dir: PathBuf,
+    agent: PathBuf,
+    log: String,
+    parallel_machines: usize,
+}
+
+impl Default for Fragment {
+    fn default() -> Self {
+        Fragment {
+            data_dir: PathBuf::from("/var/lib/muster/controller"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 17070)),
+            substrate: "nspawn".to_owned(),
+            machine_prefix: "10.97".to_owned(),
+            machine_suite: String::new(),
+            machine_mirror: String::new(),
+            cache_dir: PathBuf::from("/var/cache/muster"),
+            agent: PathBuf::new(),
+            log: "info".to_owned(),
+            parallel_machines: 4,
+        }
+    }
+}
+
+/// How a controller runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it keeps everything.
+    pub data_dir: PathBuf,
+    /// Where clients reach it; a loopback address unless an operator said otherwise.
+    pub listen: SocketAddr,
+    /// How it makes machines.
+    pub substrate: SubstrateChoice,
+    /// The agent's binary, which machines run. The one beside the controller's, by default.
+    pub agent: PathBuf,
+    /// What is logged, in `tracing`'s filter language.
+    pub log: String,
+    /// Machines that are made at the same time.
+    pub parallel_machines: usize,
+}
+
+/// How a controller makes machines.
+#[derive(Clone, Debug)]
+pub enum SubstrateChoice {
+    /// Not at all: machines are joined by hand.
+    None,
+    /// System containers on this host.
+    Nspawn {
+        /// Where they live.
+        state_root: PathBuf,
+        /// Where what can be made again lives.
+        cache_root: PathBuf,
+        /// The first two numbers of their addresses.
+        prefix: (u8, u8),
+        /// The Debian suite; the default if none.
+        suite: Option<String>,
+        /// Where packages come from; the host's own sources if none.
+        mirror: Option<String>,
+    },
+}
+
+/// Reads the settings: `controller.toml` in the data directory (or `file`), over it environment
+/// variables that begin with `MUSTER_CONTROLLER_`, over them what the command line gave.
+///
+/// # Errors
+/// If a fragment cannot be read or a value cannot be.
+pub fn load(
+    file: Option<&Path>,
+    flags: &std::collections::BTreeMap<String, String>,
+) -> Result<Settings, ConfigError> {
+    let base = Figment::from(Serialized::defaults(Fragment::default()))
+        .merge(Env::prefixed("MUSTER_CONTROLLER_").map(|key| key.as_str().replace('_', "-").into()))
+        .merge(Serialized::defaults(flags));
+    let read = |source: figment::Error| ConfigError::Read(Box::new(source));
+    let folder: PathBuf = base.extract_inner("data-dir").map_err(read)?;
+    let file = file.map_or_else(|| folder.join("controller.toml"), Path::to_owned);
+    let fragment: Fragment = Figment::from(Serialized::defaults(Fragment::default()))
+        .merge(Toml::file(file))
+        .merge(Env::prefixed("MUSTER_CONTROLLER_").map(|key| key.as_str().replace('_', "-").into()))
+        .merge(Serialized::defaults(flags))
+        .extract()
+        .map_err(read)?;
+    settings(fragment)
+}
+
+fn settings(fragment: Fragment) -> Result<Settings, ConfigError> {
+    let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    let substrate = match fragment.substrate.as_str() {
+        "none" => SubstrateChoice::None,
+        "nspawn" => SubstrateChoice::Nspawn {
+            state_root: fragment.data_dir.join("hosts"),
+            cache_root: fragment.cache_dir,
+            prefix: prefix(&fragment.machine_prefix)?,
+            suite: text(&fragment.machine_suite),
+            mirror: text(&fragment.machine_mirror),
+        },
+        other => {
+            let value = other.to_owned();
+            let rule = "it is `nspawn` or `none`";
+            return Err(ConfigError::Value { key: "substrate", value, rule });
+        }
+    };
+    if fragment.parallel_machines == 0 {
+        let (value, rule) = ("0".to_owned(), "at least one machine at a time is made");
+        return Err(ConfigError::Value { key: "parallel-machines", value, rule });
+    }
+    let agent = if fragment.agent.as_os_str().is_empty() { beside() } else { fragment.agent };
+    Ok(Settings {
+        data_dir: fragment.data_dir,
+        listen: fragment.listen,
+        substrate,
+        agent,
+        log: fragment.log,
+        parallel_machines: fragment.parallel_machines,
+    })
+}
+
+/// The agent's binary beside the controller's own.
+fn beside() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("muster-controller"));
+    own.with_file_name("muster-agent")
+}
+
+fn prefix(text: &str) -> Result<(u8, u8), ConfigError> {
+    let bad = || ConfigError::Value {
+        key: "machine-prefix",
+        value: text.to_owned(),
+        rule: "it is two numbers below 256, such as 10.97",
+    };
+    let (first, second) = text.split_once('.').ok_or_else(bad)?;
+    Ok((first.parse().map_err(|_| bad())?, second.parse().map_err(|_| bad())?))
+}

@@ -1,0 +1,189 @@
+//! Whom this controller hears from, and what they do at the moment. In memory only.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use muster_api::body::PresenceBody;
+use muster_model::Estate;
+use muster_model::name::{MachineId, ModelId};
+use muster_model::record::MachineFacts;
+use muster_model::view::Heard;
+use tokio::sync::watch;
+
+use crate::clock;
+
+/// How long a machine may be quiet before it counts as silent: a held poll and a margin.
+pub const QUIET: Duration = Duration::from_secs(40);
+
+type At = (ModelId, MachineId);
+
+#[derive(Debug)]
+struct State {
+    /// When each machine was heard last, on the monotonic clock.
+    last: BTreeMap<At, Instant>,
+    /// Polls that are held at the moment.
+    held: BTreeMap<At, u32>,
+    /// Since when this controller listens: nobody is silent for longer than that.
+    began: Instant,
+}
+
+/// Whom this controller hears from.
+#[derive(Clone, Debug)]
+pub struct Hearing {
+    state: Arc<Mutex<State>>,
+    publish: Arc<watch::Sender<Arc<Heard>>>,
+}
+
+/// A poll that is held; while it is, its machine is heard.
+#[derive(Debug)]
+pub struct Held {
+    hearing: Hearing,
+    at: At,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.hearing.state();
+        state.last.insert(self.at, now());
+        if let Some(count) = state.held.get_mut(&self.at) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                state.held.remove(&self.at);
+            }
+        }
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "whom a controller hears counts on its monotonic clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Hearing {
+    /// Begins to listen; nobody has been heard yet and nobody counts as silent.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = State { last: BTreeMap::new(), held: BTreeMap::new(), began: now() };
+        let publish = watch::channel(Arc::new(Heard::default())).0;
+        Hearing { state: Arc::new(Mutex::new(state)), publish: Arc::new(publish) }
+    }
+
+    /// Told of each change.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Heard>> {
+        self.publish.subscribe()
+    }
+
+    /// A machine's poll has come; it is heard until the answer is dropped, and a while after.
+    #[must_use]
+    pub fn hold(&self, model: ModelId, machine: MachineId) -> Held {
+        let at = (model, machine);
+        let mut state = self.state();
+        state.last.insert(at, now());
+        *state.held.entry(at).or_insert(0) += 1;
+        drop(state);
+        if self.publish.borrow().silent.contains_key(&at) {
+            self.change(|heard| heard.silent.remove(&at).is_some());
+        }
+        Held { hearing: self.clone(), at }
+    }
+
+    /// A machine has said what its units do.
+    pub fn executing(
+        &self,
+        model: ModelId,
+        machine: MachineId,
+        estate: &Estate,
+        body: &PresenceBody,
+    ) {
+        let Some(record) = estate.model(model) else { return };
+        let own: Vec<_> = record.units_on(machine).map(|unit| unit.name.clone()).collect();
+        let at = clock::now();
+        self.change(|heard| {
+            let mut changed = false;
+            for unit in own {
+                let key = (model, unit.clone());
+                let present = heard.executing.get(&key).map(|(what, _)| what);
+                let said = body.executing.get(&unit);
+                if present != said {
+                    changed = true;
+                    match said {
+                        Some(what) => {
+                            let what = what.chars().take(256).collect();
+                            heard.executing.insert(key, (what, at));
+                        }
+                        None => {
+                            heard.executing.remove(&key);
+                        }
+                    }
+                }
+            }
+            changed
+        });
+    }
+
+    /// Finds out who has fallen silent: machines with an agent that was heard once, here or by a
+    /// controller before this one.
+    pub fn listen(&self, estate: &Estate) {
+        let wall = clock::now();
+        let mono = now();
+        let state = self.state();
+        let mut silent = BTreeMap::new();
+        for model in estate.models() {
+            for (id, _) in model.table::<MachineFacts>().iter() {
+                let at = (model.id(), *id);
+                if state.held.contains_key(&at) {
+                    continue;
+                }
+                let last = state.last.get(&at).copied().unwrap_or(state.began);
+                let quiet = mono.saturating_duration_since(last);
+                if quiet > QUIET {
+                    silent.insert(at, wall - quiet);
+                }
+            }
+        }
+        drop(state);
+        self.change(|heard| {
+            let keys = |map: &BTreeMap<At, _>| map.keys().copied().collect::<Vec<At>>();
+            if keys(&heard.silent) == keys(&silent) {
+                return false;
+            }
+            heard.executing.retain(|(model, unit), _| {
+                let machine = estate.model(*model).and_then(|m| m.unit(unit)).map(|u| u.machine);
+                machine.is_some_and(|machine| !silent.contains_key(&(*model, machine)))
+            });
+            // A silence that goes on keeps the moment at which it was first seen to begin.
+            let begun = std::mem::take(&mut heard.silent);
+            heard.silent = silent
+                .into_iter()
+                .map(|(at, since)| (at, *begun.get(&at).unwrap_or(&since)))
+                .collect();
+            true
+        });
+    }
+
+    fn change(&self, how: impl FnOnce(&mut Heard) -> bool) {
+        self.publish.send_if_modified(|heard| {
+            let mut copy = Heard::clone(heard);
+            let changed = how(&mut copy);
+            if changed {
+                *heard = Arc::new(copy);
+            }
+            changed
+        });
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Hearing {
+    fn default() -> Self {
+        Hearing::new()
+    }
+}

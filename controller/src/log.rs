@@ -1,0 +1,285 @@
+//! The units' logs: a file a model, bounded, with whoever follows told of each line.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use muster_api::LogQuery;
+use muster_api::body::{LogBatch, LogLine};
+use muster_model::name::{MachineId, ModelId};
+use tokio::sync::broadcast;
+
+/// Bytes of a model's log; then the older half is dropped (reliability document, section 5).
+const MAX_BYTES: u64 = 20 << 20;
+
+/// Bytes of one line's message; longer ones are cut.
+const MAX_LINE: usize = 16 << 10;
+
+/// Lines that a follower may be behind before it misses some.
+const BEHIND: usize = 4096;
+
+struct OneModel {
+    file: File,
+    bytes: u64,
+    /// The next line that is wanted of each machine's spool.
+    next: BTreeMap<MachineId, u64>,
+    follow: broadcast::Sender<Arc<LogLine>>,
+}
+
+/// The logs of all models.
+#[derive(Clone)]
+pub struct Logs {
+    folder: PathBuf,
+    models: Arc<Mutex<BTreeMap<ModelId, OneModel>>>,
+}
+
+impl std::fmt::Debug for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logs").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl Logs {
+    /// The logs under `folder`.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        Ok(Logs { folder: folder.to_owned(), models: Arc::default() })
+    }
+
+    /// Takes an agent's lines; each number of its spool once. Answers the next number wanted.
+    ///
+    /// # Errors
+    /// If they cannot be written; then they are asked for again.
+    pub fn take(&self, model: ModelId, machine: MachineId, batch: &LogBatch) -> io::Result<u64> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = self.one(&mut models, model)?;
+        let next = one.next.get(&machine).copied().unwrap_or(batch.first);
+        let skip = usize::try_from(next.saturating_sub(batch.first)).unwrap_or(usize::MAX);
+        let mut text = Vec::new();
+        let mut fresh = Vec::new();
+        for line in batch.lines.iter().skip(skip) {
+            let mut line = line.clone();
+            line.message = plain(&line.message);
+            serde_json::to_writer(&mut text, &line)?;
+            text.push(b'\n');
+            fresh.push(Arc::new(line));
+        }
+        one.file.write_all(&text)?;
+        one.bytes += text.len() as u64;
+        let after = batch.first + batch.lines.len() as u64;
+        let after = after.max(next);
+        one.next.insert(machine, after);
+        for line in fresh {
+            // No receiver is no error: nobody follows.
+            drop(one.follow.send(line));
+        }
+        if one.bytes > MAX_BYTES {
+            let path = self.path(model);
+            halve(&path)?;
+            let reopened = OpenOptions::new().append(true).open(&path)?;
+            one.bytes = reopened.metadata()?.len();
+            one.file = reopened;
+        }
+        Ok(after)
+    }
+
+    /// The lines that a query asks for, oldest first, and whoever wants to go on following.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn read(
+        &self,
+        model: ModelId,
+        query: &LogQuery,
+    ) -> io::Result<(Vec<LogLine>, broadcast::Receiver<Arc<LogLine>>)> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let follow = self.one(&mut models, model)?.follow.subscribe();
+        drop(models);
+        let filter = Filter::new(query);
+        let mut lines = std::collections::VecDeque::new();
+        let most = query.last.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        for line in BufReader::new(File::open(self.path(model))?).lines() {
+            let Ok(line) = serde_json::from_str::<LogLine>(&line?) else { continue };
+            if filter.admits(&line) {
+                lines.push_back(line);
+                if lines.len() > most {
+                    lines.pop_front();
+                }
+            }
+        }
+        Ok((lines.into(), follow))
+    }
+
+    /// Forgets a model's log.
+    ///
+    /// # Errors
+    /// If the file cannot be removed.
+    pub fn forget(&self, model: ModelId) -> io::Result<()> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        models.remove(&model);
+        match std::fs::remove_file(self.path(model)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, model: ModelId) -> PathBuf {
+        self.folder.join(format!("{model}.jsonl"))
+    }
+
+    fn one<'m>(
+        &self,
+        models: &'m mut BTreeMap<ModelId, OneModel>,
+        model: ModelId,
+    ) -> io::Result<&'m mut OneModel> {
+        match models.entry(model) {
+            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let file = OpenOptions::new().create(true).append(true).open(self.path(model))?;
+                let bytes = file.metadata()?.len();
+                let follow = broadcast::channel(BEHIND).0;
+                Ok(entry.insert(OneModel { file, bytes, next: BTreeMap::new(), follow }))
+            }
+        }
+    }
+}
+
+/// Drops the older half of a file, at a line's end.
+fn halve(path: &Path) -> io::Result<()> {
+    let text = std::fs::read(path)?;
+    let middle = text.len() / 2;
+    let rest = text.get(middle..).unwrap_or_default();
+    let start = rest.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let kept = rest.get(start..).unwrap_or_default();
+    crate::disk::write(path, kept, 0o600).map_err(|(_, source)| source)
+}
+
+/// One record a line, with nothing in it that could drive a terminal (S17).
+fn plain(message: &str) -> String {
+    let mut text = String::with_capacity(message.len().min(MAX_LINE));
+    for letter in message.chars() {
+        if text.len() >= MAX_LINE {
+            text.push('…');
+            break;
+        }
+        match letter {
+            '\t' => text.push(letter),
+            c if c.is_control() => text.extend(c.escape_default()),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// Which lines a query admits.
+pub struct Filter {
+    level: usize,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    include_module: Vec<String>,
+    exclude_module: Vec<String>,
+}
+
+const LEVELS: &[&str] = &["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+
+fn level(word: &str) -> usize {
+    let word = word.to_ascii_uppercase();
+    let word = if word == "WARN" { "WARNING" } else { &word };
+    LEVELS.iter().position(|level| *level == word).unwrap_or(0)
+}
+
+impl Filter {
+    /// The filter of a query.
+    #[must_use]
+    pub fn new(query: &LogQuery) -> Self {
+        let list = |text: &str| {
+            text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        };
+        Filter {
+            level: query.level.as_deref().map_or(0, level),
+            include: list(&query.include),
+            exclude: list(&query.exclude),
+            include_module: list(&query.include_module),
+            exclude_module: list(&query.exclude_module),
+        }
+    }
+
+    /// Whether it admits this line.
+    #[must_use]
+    pub fn admits(&self, line: &LogLine) -> bool {
+        let entity = |pattern: &String| matches(pattern, &line.entity);
+        let module = |prefix: &String| line.module.starts_with(prefix.as_str());
+        level(&line.level) >= self.level
+            && (self.include.is_empty() || self.include.iter().any(entity))
+            && !self.exclude.iter().any(entity)
+            && (self.include_module.is_empty() || self.include_module.iter().any(module))
+            && !self.exclude_module.iter().any(module)
+    }
+}
+
+/// `unit-x-0`, `x/0`, `machine-0`, `0`, an application, or a pattern with `*`.
+fn matches(pattern: &str, entity: &str) -> bool {
+    let tag = match pattern.split_once('/') {
+        Some((application, number)) => format!("unit-{application}-{number}"),
+        None if pattern.bytes().all(|b| b.is_ascii_digit()) => format!("machine-{pattern}"),
+        None => pattern.to_owned(),
+    };
+    if let Some((before, after)) = tag.split_once('*') {
+        let long = entity.len() >= before.len() + after.len();
+        return long && entity.starts_with(before) && entity.ends_with(after);
+    }
+    let unit_of = |application: &str| {
+        entity
+            .strip_prefix("unit-")
+            .and_then(|rest| rest.rsplit_once('-'))
+            .is_some_and(|(name, _)| name == application)
+    };
+    tag == entity || unit_of(&tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entities_are_named_in_every_way_that_people_name_them() {
+        for pattern in ["unit-my-db-0", "my-db/0", "my-db", "unit-my-*", "*-0"] {
+            assert!(matches(pattern, "unit-my-db-0"), "{pattern}");
+        }
+        for pattern in ["my", "db", "unit-my-db-1", "0", "machine-0"] {
+            assert!(!matches(pattern, "unit-my-db-0"), "{pattern}");
+        }
+        assert!(matches("0", "machine-0"));
+    }
+
+    #[test]
+    fn s17_a_line_cannot_forge_another_or_drive_a_terminal() {
+        assert_eq!(plain("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+    }
+
+    #[test]
+    fn a_spool_that_is_sent_twice_is_taken_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::open(folder.path()).unwrap();
+        let model = "00000000-0000-4000-8000-000000000000".parse().unwrap();
+        let line = |message: &str| LogLine {
+            at: muster_model::Timestamp::ZERO,
+            entity: "unit-a-0".to_owned(),
+            level: "INFO".to_owned(),
+            module: "m".to_owned(),
+            message: message.to_owned(),
+        };
+        let batch = LogBatch { first: 5, lines: vec![line("one"), line("two")] };
+        assert_eq!(logs.take(model, MachineId(0), &batch).unwrap(), 7);
+        let again = LogBatch { first: 6, lines: vec![line("two"), line("three")] };
+        assert_eq!(logs.take(model, MachineId(0), &again).unwrap(), 8);
+        let (lines, _) = logs.read(model, &LogQuery::default()).unwrap();
+        let messages: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
+        assert_eq!(messages, ["one", "two", "three"]);
+    }
+}

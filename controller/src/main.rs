@@ -1,0 +1,117 @@
+//! `muster-controller`: makes an installation (`init`) or serves it (`run`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use muster_controller::{Chain, Init, config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+const USAGE: &str = "Usage:
+  muster-controller init --name NAME --token-hash HEX [--admin USER] [--cloud CLOUD] [--data-dir DIR]
+  muster-controller run [--config FILE] [--KEY VALUE …]
+
+`init` makes a new installation; `run` serves it. Keys of `run` are those of controller.toml:
+data-dir, listen, substrate, machine-prefix, machine-suite, machine-mirror, cache-dir, agent, log,
+parallel-machines. Each can also come from the environment, as MUSTER_CONTROLLER_DATA_DIR and so on.
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let verb = words.next().unwrap_or_default();
+    let result = match (verb.as_str(), flags(words)) {
+        ("init", Ok(flags)) => init(flags),
+        ("run", Ok(flags)) => run(flags),
+        ("--version", _) => say(muster_controller::VERSION),
+        ("--help" | "-h" | "help", _) => say(USAGE.trim_end()),
+        (_, Err(error)) => Err(error),
+        (other, Ok(_)) => Err(format!("unknown verb {other:?}\n{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "what was asked for goes to stdout")]
+fn say(text: &str) -> Result<(), String> {
+    println!("{text}");
+    Ok(())
+}
+
+#[allow(clippy::print_stderr, reason = "the log may not be open yet")]
+fn complain(text: &str) {
+    eprintln!("ERROR {text}");
+}
+
+/// `--key value` and `--key=value`.
+fn flags(mut words: impl Iterator<Item = String>) -> Result<BTreeMap<String, String>, String> {
+    let mut flags = BTreeMap::new();
+    while let Some(word) = words.next() {
+        let Some(name) = word.strip_prefix("--") else {
+            return Err(format!("unexpected word {word:?}\n{USAGE}"));
+        };
+        let (name, value) = match name.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => {
+                let value = words.next().ok_or_else(|| format!("--{name} needs a value"))?;
+                (name.to_owned(), value)
+            }
+        };
+        flags.insert(name, value);
+    }
+    Ok(flags)
+}
+
+fn init(mut flags: BTreeMap<String, String>) -> Result<(), String> {
+    let mut take = |key: &str, default: &str| match flags.remove(key) {
+        Some(value) => Ok(value),
+        None if default.is_empty() => Err(format!("--{key} is needed\n{USAGE}")),
+        None => Ok(default.to_owned()),
+    };
+    let show = |error: &dyn std::error::Error| error.to_string();
+    let asked = Init {
+        name: take("name", "")?.parse().map_err(|error| show(&error))?,
+        cloud: take("cloud", "localhost")?.parse().map_err(|error| show(&error))?,
+        admin: take("admin", "admin")?.parse().map_err(|error| show(&error))?,
+        token: take("token-hash", "")?.parse().map_err(|error| show(&error))?,
+    };
+    let settings = config::load(None, &flags).map_err(|error| Chain(&error).to_string())?;
+    muster_controller::init(&settings.data_dir, &asked, muster_controller::now())
+        .map_err(|error| Chain(&error).to_string())
+}
+
+fn run(mut flags: BTreeMap<String, String>) -> Result<(), String> {
+    let file = flags.remove("config").map(PathBuf::from);
+    let settings =
+        config::load(file.as_deref(), &flags).map_err(|error| Chain(&error).to_string())?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
+        .map_err(|error| format!("cannot use `log = {}`: {error}", settings.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        let listener = std::net::TcpListener::bind(settings.listen)
+            .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+        let shutdown = CancellationToken::new();
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+        let told = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            told.cancel();
+        });
+        muster_controller::run(settings, listener, shutdown)
+            .await
+            .map_err(|error| Chain(&error).to_string())
+    })
+}

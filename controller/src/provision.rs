@@ -1,0 +1,255 @@
+//! Making machines: what the records want, the substrate is asked for.
+//!
+//! One task looks at each machine that changed, one at a time for each machine and a few side by
+//! side. It keeps no state: what is wanted stands in `Machine`, what is so in `InstanceRecord` and
+//! in the substrate's own records, so a controller that starts again goes on where the last one
+//! was. The substrate is synchronous and called on threads of its own.
+
+mod host;
+mod machine;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use muster_model::Estate;
+use muster_model::life::Life;
+use muster_model::name::{MachineId, ModelId};
+use muster_model::record::{InstanceRecord, Machine};
+use muster_model::status::Instance;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ledger::{Ledger, SubmitError};
+use crate::substrate::{Progress, Substrate, SubstrateError};
+
+/// The first wait after a failure; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest wait after a failure.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Why a machine could not be made or removed.
+#[derive(Debug, Error)]
+pub enum ProvisionError {
+    /// The substrate could not do it.
+    #[error("the substrate failed")]
+    Substrate(#[source] Box<SubstrateError>),
+    /// The controller did not take the report.
+    #[error("the report was not taken")]
+    Submit(#[source] SubmitError),
+    /// A thread panicked.
+    #[error("a thread of the provisioner failed")]
+    Thread(#[source] tokio::task::JoinError),
+    /// No randomness for a join token.
+    #[error("cannot make a join token")]
+    Token(#[source] getrandom::Error),
+    /// The host itself could not be made a machine.
+    #[error("cannot {what} the agent of this host")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// This controller makes no machines.
+    #[error("this controller makes no machines (substrate = \"none\")")]
+    NoSubstrate,
+}
+
+/// What the provisioner needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What makes machines; none, if they are joined by hand.
+    pub substrate: Option<Substrate>,
+    /// The agent's binary on this host.
+    pub agent: PathBuf,
+    /// The authority that agents pin, in PEM.
+    pub authority: String,
+    /// Where agents inside machines reach the controller.
+    pub addresses: Vec<SocketAddr>,
+    /// Where the agent of this host reaches it.
+    pub local_address: SocketAddr,
+    /// Where the agents of this host keep their things.
+    pub host_root: PathBuf,
+    /// Machines made at the same time.
+    pub parallel: usize,
+}
+
+/// Makes and removes machines.
+#[derive(Clone, Debug)]
+pub struct Provisioner {
+    plan: Arc<Plan>,
+    said: Arc<Mutex<String>>,
+}
+
+type At = (ModelId, MachineId);
+
+impl Provisioner {
+    /// A provisioner that follows `plan`.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        Provisioner { plan: Arc::new(plan), said: Arc::default() }
+    }
+
+    /// What it does at the moment, for people who wait; empty if nothing.
+    #[must_use]
+    pub fn says(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn say(&self, what: String) {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// Follows the estate until `shutdown`; then lets what has begun come to its end.
+    pub async fn run(self, ledger: Ledger, shutdown: CancellationToken) {
+        self.prepare().await;
+        let mut estates = ledger.watch();
+        let tasks = TaskTracker::new();
+        let busy: Arc<Mutex<BTreeSet<At>>> = Arc::default();
+        let waits: Arc<Mutex<BTreeMap<At, tokio::time::Instant>>> = Arc::default();
+        let room = Arc::new(Semaphore::new(self.plan.parallel.max(1)));
+        let again = Arc::new(tokio::sync::Notify::new());
+        loop {
+            let estate = Arc::clone(&estates.borrow_and_update());
+            let now = tokio::time::Instant::now();
+            let mut soonest = None;
+            for at in wanting(&estate) {
+                let due = lock(&waits).get(&at).copied().filter(|due| *due > now);
+                if let Some(due) = due {
+                    soonest = Some(soonest.map_or(due, |s: tokio::time::Instant| s.min(due)));
+                    continue;
+                }
+                if !lock(&busy).insert(at) {
+                    continue;
+                }
+                let (this, ledger, busy) = (self.clone(), ledger.clone(), Arc::clone(&busy));
+                let (waits, room, again) =
+                    (Arc::clone(&waits), Arc::clone(&room), Arc::clone(&again));
+                tasks.spawn(async move {
+                    let permit = room.acquire().await;
+                    let failures = this.tend(&ledger, at).await;
+                    drop(permit);
+                    match failures {
+                        None => lock(&waits).remove(&at),
+                        Some(failures) => {
+                            let wait = FIRST_WAIT * 2u32.saturating_pow(failures.min(8));
+                            lock(&waits)
+                                .insert(at, tokio::time::Instant::now() + wait.min(LONGEST_WAIT))
+                        }
+                    };
+                    lock(&busy).remove(&at);
+                    again.notify_one();
+                });
+            }
+            let sleep = async {
+                match soonest {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = estates.changed() => if changed.is_err() { break },
+                () = again.notified() => {}
+                () = sleep => {}
+                () = shutdown.cancelled() => break,
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Makes the root and the network, and brings back the machines that a reboot of the host has
+    /// stopped. What fails here is tried again with the first machine, and said there.
+    async fn prepare(&self) {
+        let Some(substrate) = self.plan.substrate.clone() else { return };
+        let this = self.clone();
+        let prepared = tokio::task::spawn_blocking(move || {
+            let mut tell = |progress: Progress| match progress {
+                Progress::Step(what) => this.say(what),
+                Progress::Bytes { done, expected } => {
+                    this.say(format!(
+                        "making the root of machines: {} of about {} MiB",
+                        done >> 20,
+                        expected >> 20
+                    ));
+                }
+            };
+            let root = substrate.ensure_root(&mut tell);
+            this.say(String::new());
+            root?;
+            substrate.ensure_network()?;
+            substrate.revive()
+        });
+        match prepared.await {
+            Ok(Ok(revived)) => {
+                for (name, result) in revived {
+                    match result {
+                        Ok(_) => tracing::info!(machine = name, "started again"),
+                        Err(error) => {
+                            tracing::warn!(machine = name, error = %crate::Chain(&error), "cannot be started");
+                        }
+                    }
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = %crate::Chain(&error), "the substrate is not ready");
+                self.say(format!("cannot make machines: {}", crate::Chain(&error)));
+            }
+            Err(error) => tracing::error!(%error, "a thread of the provisioner failed"),
+        }
+    }
+
+    /// Removes everything that was ever made, whatever the records say.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub async fn remove_everything(&self) -> Result<(), ProvisionError> {
+        host::stop_all(&self.plan.host_root)?;
+        let Some(substrate) = self.plan.substrate.clone() else { return Ok(()) };
+        tokio::task::spawn_blocking(move || substrate.kill_all())
+            .await
+            .map_err(ProvisionError::Thread)?
+            .map_err(|error| ProvisionError::Substrate(Box::new(error)))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Machines that something is to be done about: not made yet, or to be let go.
+fn wanting(estate: &Estate) -> Vec<At> {
+    let mut all = Vec::new();
+    for model in estate.models() {
+        for (id, instance) in model.table::<InstanceRecord>().iter() {
+            let Some(machine) = model.machine(*id) else { continue };
+            if needs(machine, instance) != Need::Nothing {
+                all.push((model.id(), *id));
+            }
+        }
+    }
+    all
+}
+
+/// What a machine needs of its substrate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    Making,
+    Removing,
+}
+
+fn needs(machine: &Machine, instance: &InstanceRecord) -> Need {
+    match machine.life {
+        Life::Dead if !instance.gone => Need::Removing,
+        Life::Alive if instance.status.value != Instance::Running => Need::Making,
+        Life::Alive | Life::Dying | Life::Dead => Need::Nothing,
+    }
+}

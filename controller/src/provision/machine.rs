@@ -1,0 +1,252 @@
+//! One machine: made, or let go of.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use muster_model::command::{Command, EstateCommand};
+use muster_model::name::{MachineId, ModelId};
+use muster_model::record::{InstanceRecord, Limit, Machine, Subject};
+use muster_model::report::{InstanceReport, ReportBody};
+use muster_model::status::Instance;
+use muster_model::{Caller, Report};
+
+use super::{At, Need, ProvisionError, Provisioner, host, needs};
+use crate::identity;
+use crate::ledger::Ledger;
+use crate::substrate::{Enforcement, Host, HostBind, HostFile, HostSpec, HostState, Substrate};
+
+/// How long a join token is good for (S4).
+const JOIN_SECONDS: u64 = 3600;
+
+/// Where the agent's binary is seen inside a machine.
+const AGENT: &str = "/usr/lib/muster/muster-agent";
+
+/// Where the agent finds its configuration.
+const CONFIG: &str = "/etc/muster/agent.toml";
+
+/// The service that runs the agent.
+const SERVICE: &str = "[Unit]
+Description=Muster agent
+After=network.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/lib/muster/muster-agent --config /etc/muster/agent.toml
+Restart=always
+RestartSec=1
+KillMode=process
+Delegate=yes
+TimeoutStopSec=infinity
+OOMScoreAdjust=-500
+
+[Install]
+WantedBy=multi-user.target
+";
+
+impl Provisioner {
+    /// Does what a machine needs. Answers how often it has failed in a row, if it did.
+    pub(super) async fn tend(&self, ledger: &Ledger, at: At) -> Option<u32> {
+        let (model, id) = at;
+        let estate = ledger.estate();
+        let record = estate.model(model)?;
+        let machine = record.machine(id)?.clone();
+        let instance = InstanceRecord::clone(record.table::<InstanceRecord>().get(&id)?);
+        let name = instance_name(model, id);
+        let result = match needs(&machine, &instance) {
+            Need::Nothing => return None,
+            Need::Making => self.make(ledger, model, &machine, &name).await,
+            Need::Removing => self.remove(ledger, model, &machine, &name).await,
+        };
+        let Err(error) = result else { return None };
+        tracing::warn!(machine = name, error = %crate::Chain(&error), "a machine cannot be tended");
+        let message = crate::Chain(&error).to_string();
+        let said = report(ledger, model, id, |r| {
+            r.state = Instance::ProvisioningError;
+            r.message = message;
+        });
+        if let Err(error) = said.await {
+            tracing::warn!(error = %crate::Chain(&error), "the failure could not be told");
+        }
+        Some(instance.failures)
+    }
+
+    async fn make(
+        &self,
+        ledger: &Ledger,
+        model: ModelId,
+        machine: &Machine,
+        name: &str,
+    ) -> Result<(), ProvisionError> {
+        let id = machine.id;
+        report(ledger, model, id, |r| {
+            r.state = Instance::Allocating;
+            r.message = "making the machine".to_owned();
+        })
+        .await?;
+        let token = identity::mint().map_err(ProvisionError::Token)?;
+        let command = Command::Estate(EstateCommand::AddToken {
+            hash: token.hash(),
+            subject: Subject::Join { model, machine: id },
+            seconds: Some(JOIN_SECONDS),
+        });
+        ledger
+            .command(Caller::Controller, None, command, false)
+            .await
+            .map_err(ProvisionError::Submit)?;
+        if machine.host {
+            let address = self.plan.local_address;
+            let config = self.agent_config(&[address], model, id, token.expose());
+            host::start(&self.plan.host_root.join(name), &self.plan.agent, &config)?;
+            return report(ledger, model, id, |r| {
+                r.instance = Some("this host".to_owned());
+                r.state = Instance::Running;
+                r.address = Some(address.ip());
+            })
+            .await;
+        }
+        let substrate = self.plan.substrate.clone().ok_or(ProvisionError::NoSubstrate)?;
+        let config = self.agent_config(&self.plan.addresses, model, id, token.expose());
+        let spec = self.spec(name, machine, &config);
+        let made = tokio::task::spawn_blocking(move || create(&substrate, &spec))
+            .await
+            .map_err(ProvisionError::Thread)?
+            .map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
+        report(ledger, model, id, |r| {
+            r.instance = Some(made.name.clone());
+            r.state = Instance::Running;
+            r.address = Some(IpAddr::V4(made.address));
+            r.limits = limits(&made);
+        })
+        .await
+    }
+
+    async fn remove(
+        &self,
+        ledger: &Ledger,
+        model: ModelId,
+        machine: &Machine,
+        name: &str,
+    ) -> Result<(), ProvisionError> {
+        if machine.host {
+            host::stop(&self.plan.host_root.join(name))?;
+        } else if let Some(substrate) = self.plan.substrate.clone() {
+            let name = name.to_owned();
+            tokio::task::spawn_blocking(move || substrate.destroy(&name))
+                .await
+                .map_err(ProvisionError::Thread)?
+                .map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
+        }
+        report(ledger, model, machine.id, |r| {
+            r.state = Instance::Unknown;
+            r.gone = true;
+        })
+        .await
+    }
+
+    fn spec(&self, name: &str, machine: &Machine, config: &str) -> HostSpec {
+        let file = |path: &str, mode, text: &str| HostFile {
+            path: path.to_owned(),
+            mode,
+            bytes: text.as_bytes().to_vec(),
+        };
+        HostSpec {
+            name: name.to_owned(),
+            cores: machine.constraints.cores().filter(|cores| *cores > 0),
+            mem_mib: machine.constraints.mem_mib().filter(|mem| *mem > 0),
+            files: vec![
+                file(CONFIG, 0o600, config),
+                file("/etc/systemd/system/muster-agent.service", 0o644, SERVICE),
+                file(
+                    "/etc/systemd/system/multi-user.target.wants/muster-agent.service",
+                    0o644,
+                    SERVICE,
+                ),
+            ],
+            binds: vec![HostBind {
+                from: self.plan.agent.clone(),
+                to: AGENT.to_owned(),
+                read_only: true,
+            }],
+            authorized_keys: Vec::new(),
+        }
+    }
+
+    /// What an agent needs to find its controller, and to trust it.
+    fn agent_config(
+        &self,
+        addresses: &[std::net::SocketAddr],
+        model: ModelId,
+        machine: MachineId,
+        token: &str,
+    ) -> String {
+        let list: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+        format!(
+            "# Machine {machine} of model {model}.\ncontrollers = [{}]\njoin-token = \"{token}\"\n\
+             authority-pem = '''\n{}'''\n",
+            list.join(", "),
+            self.plan.authority
+        )
+    }
+}
+
+/// Makes a machine, or finds the one that was made before the controller ended.
+fn create(
+    substrate: &Substrate,
+    spec: &HostSpec,
+) -> Result<Host, crate::substrate::SubstrateError> {
+    substrate.ensure_root(&mut |_| {})?;
+    substrate.ensure_network()?;
+    if let Ok(host) = substrate.get(&spec.name) {
+        match host.state {
+            HostState::Running { .. } => return Ok(host),
+            HostState::Stopped | HostState::Ended(_) | HostState::Incomplete => {
+                // Its join token may be used up; a machine without an agent holds nothing yet.
+                substrate.destroy(&spec.name)?;
+            }
+        }
+    }
+    substrate.create(spec)
+}
+
+/// What the substrate calls a machine: short, since it is also its host name.
+fn instance_name(model: ModelId, machine: MachineId) -> String {
+    let model: String = model.to_string().chars().take(6).collect();
+    format!("muster-{model}-{machine}")
+}
+
+fn limits(host: &Host) -> BTreeMap<String, Limit> {
+    let mut all = BTreeMap::new();
+    for (key, enforcement) in [("cores", &host.limits.cores), ("mem", &host.limits.mem)] {
+        match enforcement {
+            Enforcement::Unlimited => {}
+            Enforcement::Enforced => {
+                all.insert(key.to_owned(), Limit::Enforced);
+            }
+            Enforcement::NotEnforced(why) => {
+                all.insert(key.to_owned(), Limit::NotEnforced(why.clone()));
+            }
+        }
+    }
+    all
+}
+
+async fn report(
+    ledger: &Ledger,
+    model: ModelId,
+    machine: MachineId,
+    fill: impl FnOnce(&mut InstanceReport),
+) -> Result<(), ProvisionError> {
+    let mut instance = InstanceReport {
+        instance: None,
+        state: Instance::Unknown,
+        message: String::new(),
+        address: None,
+        limits: BTreeMap::new(),
+        gone: false,
+    };
+    fill(&mut instance);
+    let body = ReportBody::Provision { machine, instance };
+    let report = Report { model, body };
+    ledger.report(Caller::Controller, report).await.map_err(ProvisionError::Submit)?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! As whom a request comes, and whether its route admits such callers at all.
+
+use http::HeaderMap;
+use muster_api::route::{Admits, Route};
+use muster_model::access::access_of;
+use muster_model::name::{MachineId, ModelId};
+use muster_model::record::{ControllerAccess, ModelAccess, Subject, TokenHash, User};
+use muster_model::{Caller, Refusal};
+
+use super::App;
+use super::problem::Failure;
+use crate::{clock, identity};
+
+/// A caller whom the route admits.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    /// Who it is; none, where anybody may come.
+    pub(super) caller: Option<Caller>,
+    /// The user's record, if it is one.
+    pub(super) user: Option<User>,
+    /// The token that it came with.
+    pub(super) token: Option<TokenHash>,
+    /// The model that the path names, if the route is one of a model.
+    pub(super) model: Option<ModelId>,
+}
+
+impl Session {
+    /// The user.
+    pub(super) fn user(&self) -> Result<&User, Failure> {
+        self.user.as_ref().ok_or_else(Failure::unauthenticated)
+    }
+
+    /// The machine whose agent it is.
+    pub(super) fn machine(&self) -> Result<(ModelId, MachineId), Failure> {
+        match &self.caller {
+            Some(Caller::Machine { model, machine }) => Ok((*model, *machine)),
+            _ => Err(Failure::unauthenticated()),
+        }
+    }
+
+    /// The model that the path names.
+    pub(super) fn model(&self) -> Result<ModelId, Failure> {
+        self.model.ok_or_else(Failure::not_found)
+    }
+
+    /// The caller.
+    pub(super) fn caller(&self) -> Result<Caller, Failure> {
+        self.caller.clone().ok_or_else(Failure::unauthenticated)
+    }
+
+    /// What the user may do to a model; none: not even know of it.
+    pub(super) fn access(&self, app: &App, model: ModelId) -> Option<ModelAccess> {
+        let estate = app.ledger.estate();
+        let info = estate.model(model)?.info()?;
+        access_of(self.user.as_ref()?, info)
+    }
+}
+
+/// Finds out who calls and refuses whom the row does not admit. What the caller may do to which
+/// object is decided with the object.
+pub(super) fn admit(
+    app: &App,
+    row: &Route,
+    parts: &[String],
+    headers: &HeaderMap,
+) -> Result<Session, Failure> {
+    let mut session = Session { caller: None, user: None, token: None, model: None };
+    if row.admits == Admits::Anyone {
+        return Ok(session);
+    }
+    let token = bearer(headers).ok_or_else(Failure::unauthenticated)?;
+    let hash = identity::hash(token);
+    let estate = app.ledger.estate();
+    let record = estate.token(hash).ok_or_else(Failure::unauthenticated)?;
+    if record.expires.is_some_and(|at| at <= clock::now()) {
+        return Err(Failure::unauthenticated());
+    }
+    session.token = Some(hash);
+    session.caller = Some(match &record.subject {
+        Subject::User(name) => {
+            let user = estate.user(name).filter(|user| !user.disabled);
+            session.user = Some(user.cloned().ok_or_else(Failure::unauthenticated)?);
+            Caller::User(name.clone())
+        }
+        Subject::Machine { model, machine } => Caller::Machine { model: *model, machine: *machine },
+        Subject::Join { model, machine } => Caller::Join { model: *model, machine: *machine },
+    });
+    let superuser =
+        session.user.as_ref().is_some_and(|user| user.access == ControllerAccess::Superuser);
+    let admitted = match (row.admits, &session.caller) {
+        (Admits::Anyone, _)
+        | (Admits::Users | Admits::ModelReaders, Some(Caller::User(_)))
+        | (Admits::Joiners, Some(Caller::Join { .. }))
+        | (Admits::Machines, Some(Caller::Machine { .. }))
+        | (Admits::UsersAndMachines, Some(Caller::User(_) | Caller::Machine { .. })) => true,
+        (Admits::Superusers, Some(Caller::User(_))) => superuser,
+        _ => false,
+    };
+    if !admitted {
+        return Err(Failure::refused(Refusal::new(
+            muster_model::refusal::Code::PermissionDenied,
+            "permission denied: this address is not for such callers",
+        )));
+    }
+    if row.admits == Admits::ModelReaders {
+        let text = parts.first().map(String::as_str).unwrap_or_default();
+        let hidden = || Failure::refused(Refusal::not_found("model", text));
+        let model: ModelId = text.parse().map_err(|_| hidden())?;
+        session.access(app, model).ok_or_else(hidden)?;
+        session.model = Some(model);
+    }
+    Ok(session)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    let token = value.strip_prefix("Bearer ")?;
+    (token.len() <= 256).then_some(token)
+}
