@@ -22,6 +22,9 @@ _APPLICATION = re.compile(r"\bapp-\d{14}-\d{4,}\b|\blocal-\d{13}\b")
 _KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _RESERVED = ("stdout", "stdout-encoding", "stderr", "stderr-encoding")
 _MOST = 30_000
+_NAME = r"(?:[\w$]+\.)*\w*(?:Exception|Error)"
+_JAVA = re.compile(rf"^: ({_NAME}: .+)$", re.MULTILINE)
+_EXCEPTION = re.compile(rf"^({_NAME}: .+)$", re.MULTILINE)
 _SHIPPED = {"word-count": "word_count.py", "pi": "pi.py"}
 _USER = "spark"
 
@@ -149,7 +152,7 @@ def _attend(job, output=None, **patterns):
     log = f"{settings.LOGS}/{_task()}.log"
     begun = time.monotonic()
     try:
-        code, found = _follow(job, result, log, patterns)
+        code, found, reason = _follow(job, result, log, patterns)
         told = json.loads(files.read(result) or "{}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -160,12 +163,13 @@ def _attend(job, output=None, **patterns):
         found["output"] = output
     tools.action_set(**{key.replace("-", "_"): value for key, value in found.items()})
     if code != 0:
-        raise charm.ActionFailed(f"the job ended with exit code {code}: see {log} on this unit")
+        raise charm.ActionFailed(f"the job ended with exit code {code}{reason}: see {log} on this unit")
     return found
 
 
 def _follow(job, result, log, patterns):
     found = {}
+    reason = ""
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as kept:
         shutil.chown(log, _USER, _USER)
         driver = subprocess.Popen(
@@ -189,8 +193,20 @@ def _follow(job, result, log, patterns):
                     match = re.search(pattern, text)
                     if match:
                         found[name] = match[1]
+            # What a Python program says on standard error, spark-submit passes on as its output.
+            reason = reason or why(text)
             tools.action_log(text)
-        return driver.wait(), found
+        return driver.wait(), found, reason and f" ({reason})"
+
+
+def why(text):
+    """What made a job fail, by the driver's words; empty when they tell of no exception.
+
+    The line below Python's own is Java's, and says more; what follows is how the end of the job upset others.
+    """
+    java = _JAVA.search(text)
+    found = java or _EXCEPTION.search(text)
+    return found[1][:300] if found else ""
 
 
 def _chunks(driver, pause=0.5):

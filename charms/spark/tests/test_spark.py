@@ -231,6 +231,20 @@ class Jobs(unittest.TestCase):
         line = "INFO StandaloneSchedulerBackend: Connected to Spark cluster with app ID app-20261121070433-0003"
         self.assertEqual(spark_jobs._APPLICATION.search(line)[0], "app-20261121070433-0003")
 
+    def test_the_reason_is_javas_where_python_only_passes_it_on(self):
+        text = """Traceback (most recent call last):
+  File "x.py", line 1, in <module>
+py4j.protocol.Py4JJavaError: An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
+: org.apache.hadoop.mapred.InvalidInputException: Input Pattern s3a://words/nothing/* matches 0 files
+\tat org.apache.hadoop.mapred.FileInputFormat.singleThreadedListStatus(FileInputFormat.java:304)
+26/11/21 07:31:15 INFO SparkContext: Invoking stop() from shutdown hook"""
+        self.assertEqual(
+            spark_jobs.why(text),
+            "org.apache.hadoop.mapred.InvalidInputException: Input Pattern s3a://words/nothing/* matches 0 files",
+        )
+        self.assertEqual(spark_jobs.why("  File x\nNameError: name 'x' is not defined"), "NameError: name 'x' is not defined")
+        self.assertEqual(spark_jobs.why("26/11/21 INFO Errors: none"), "")
+
     def test_every_shipped_application_is_there(self):
         for name in spark_jobs._SHIPPED.values():
             self.assertTrue((CHARM / "apps" / name).is_file(), name)
