@@ -156,11 +156,6 @@ impl Provisioner {
             files: vec![
                 file(CONFIG, 0o600, config),
                 file("/etc/systemd/system/muster-agent.service", 0o644, SERVICE),
-                file(
-                    "/etc/systemd/system/multi-user.target.wants/muster-agent.service",
-                    0o644,
-                    SERVICE,
-                ),
             ],
             binds: vec![HostBind {
                 from: self.plan.agent.clone(),
@@ -198,14 +193,20 @@ fn create(
     substrate.ensure_network()?;
     if let Ok(host) = substrate.get(&spec.name) {
         match host.state {
-            HostState::Running { .. } => return Ok(host),
+            HostState::Running { .. } => return begin(substrate, host),
             HostState::Stopped | HostState::Ended(_) | HostState::Incomplete => {
                 // Its join token may be used up; a machine without an agent holds nothing yet.
                 substrate.destroy(&spec.name)?;
             }
         }
     }
-    substrate.create(spec)
+    begin(substrate, substrate.create(spec)?)
+}
+
+/// Starts the agent inside, now and at each boot.
+fn begin(substrate: &Substrate, host: Host) -> Result<Host, crate::substrate::SubstrateError> {
+    substrate.exec(&host.name, &["systemctl", "enable", "--now", "muster-agent.service"])?;
+    Ok(host)
 }
 
 /// What the substrate calls a machine: short, since it is also its host name.
