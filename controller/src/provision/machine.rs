@@ -205,8 +205,16 @@ fn create(
 
 /// Starts the agent inside, now and at each boot.
 fn begin(substrate: &Substrate, host: Host) -> Result<Host, crate::substrate::SubstrateError> {
-    substrate.exec(&host.name, &["systemctl", "enable", "--now", "muster-agent.service"])?;
-    Ok(host)
+    let argv = ["systemctl", "enable", "--now", "muster-agent.service"];
+    let output = substrate.exec(&host.name, &argv)?;
+    if output.status == 0 {
+        return Ok(host);
+    }
+    Err(crate::substrate::SubstrateError::Tool {
+        line: argv.join(" "),
+        status: format!("exit status {}", output.status),
+        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
 }
 
 /// What the substrate calls a machine: short, since it is also its host name.
