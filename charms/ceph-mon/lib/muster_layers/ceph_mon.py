@@ -17,6 +17,7 @@ from muster_layers import ceph_base, debian_service, service
 PEERS = "mon"
 STORAGE = "/srv/ceph-mon"
 DATA = "/var/lib/ceph/mon"
+LEFT = "ceph-mon.left"
 PORTS = ["3300/tcp", "6789/tcp"]
 ADMIN_CAPS = {service_name: "allow *" for service_name in ("mon", "osd", "mgr")}
 REMOVAL_CAPS = ", ".join(f'allow command "{verb}"' for verb in ("osd out", "osd in", "osd purge-actual", "osd dump"))
@@ -88,6 +89,8 @@ def settle():
     """From whatever there is to a monitor in the quorum, and related units with their keys."""
     if ceph_base.leaving():
         return
+    if state.is_set(LEFT):
+        raise charm.Blocked("the storage mon-data is gone, and with it this monitor: remove the unit")
     peers = hook.relations(PEERS)
     if not peers:
         raise charm.Waiting("waiting for the peer relation")
@@ -429,9 +432,26 @@ def tell(site, told):
 # Leaving
 
 
-@charm.on("stop")
+@charm.on("mon-data-storage-detaching", "stop")
 def leave():
-    """Leaves the quorum, so that the others need not miss this monitor, and takes everything along."""
+    """Leaves the quorum, so that the others need not miss this monitor, and removes its store.
+
+    When the store is on a storage this must be done while it is there: a daemon that still ran would
+    keep it from being unmounted. A store is of no use to anybody else, so none is left on it.
+    """
+    if not state.is_set(LEFT):
+        leave_quorum()
+        state.set_flag(LEFT)
+    if tools.hook_name() != "stop":
+        return
+    if os.path.islink("/etc/ceph/ceph.conf") and os.readlink("/etc/ceph/ceph.conf") == ceph_base.conf_path():
+        files.remove("/etc/ceph/ceph.conf")
+    ceph_base.remove_folder()
+    tools.ports([])
+
+
+def leave_quorum():
+    """Takes the monitor out of the map if others stay, stops it, and removes its store."""
     name = ceph_base.unit_id()
     if ceph_base.staying() and service.active(daemon_name(name)):
         try:
@@ -439,13 +459,10 @@ def leave():
         except process.CommandError as error:
             tools.log(f"left without being taken out of the map: {error}", "WARNING")
     debian_service.absent(daemon_name(name))
-    data = data_folder(name)
-    if os.path.isdir(data):
-        shutil.rmtree(data)
-    if os.path.islink("/etc/ceph/ceph.conf") and os.readlink("/etc/ceph/ceph.conf") == ceph_base.conf_path():
-        files.remove("/etc/ceph/ceph.conf")
-    ceph_base.remove_folder()
-    tools.ports([])
+    for place in (STORAGE, DATA):
+        data = f"{place}/ceph-{name}"
+        if os.path.isdir(data):
+            shutil.rmtree(data)
 
 
 # Actions

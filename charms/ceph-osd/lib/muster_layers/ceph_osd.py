@@ -99,13 +99,15 @@ def write_files(cluster, sizes):
 
 def osd_section(sizes):
     """The settings of the OSDs."""
+    address = tools.ingress_address("public")
     return {
         "osd_objectstore": "bluestore",
         "bluestore_block_size": sizes["osd-size"],
         "bluestore_block_db_create": "false",
         "bluestore_block_wal_create": "false",
         "osd_memory_target": sizes["osd-memory-target"],
-        "public_addr": tools.ingress_address("public"),
+        "public_addr": address,
+        "cluster_addr": address,
     }
 
 
@@ -294,7 +296,10 @@ def take_out(slot):
 
 
 def hand_over(slot):
-    """Sees to it that everything on the OSD is on others; False where there are none to take it."""
+    """Sees to it that everything on the OSD is on others; False where there are none to take it.
+
+    Raises while it cannot be: objects are not given up because a unit is in a hurry.
+    """
     try:
         dump = ceph_base.ask("osd", "dump", entity=REMOVAL, seconds=15)
     except process.CommandError as error:
@@ -304,11 +309,13 @@ def hand_over(slot):
     others = takers(dump, slot.id, mine, unit_goes=ceph_base.leaving() or ceph_base.dying())
     if not others or (not ceph_base.staying() and not others & mine):
         return False
-    copies = {pool["size"] for pool in dump["pools"]} or {1}
-    if len(others) < max(copies):
-        # It can never be emptied, as there is no place for another copy; with several copies it
-        # need not be.
-        return min(copies) > 1
+    copies = max((pool["size"] for pool in dump["pools"]), default=1)
+    if len(others) < copies:
+        # There would be no place for another copy, so this OSD would never be empty; and nobody can
+        # tell whether the copies elsewhere are whole, as that is what the manager daemon knows.
+        sentence = f"{copies} copies are kept and only {len(others)} OSDs would stay: lower replicas or add a unit"
+        tools.status_set("blocked", sentence)
+        raise process.CommandError(f"osd.{slot.id} cannot leave: {sentence}")
     drain(slot)
     return True
 

@@ -21,6 +21,7 @@ from muster_layers import debian_service, service
 PEERS = "cluster"
 STORAGE = "/srv/mariadb"
 DAEMON = "mariadb"
+DETACHED = "mariadb.detached"
 SETTINGS = "/etc/mysql/mariadb.conf.d/90-charm.cnf"
 BACKUPS = "/var/backups/mariadb"
 READER = "charm-reader"
@@ -37,6 +38,8 @@ def settle():
     """From packages to a server that answers, and related applications with their databases."""
     if os.environ.get("JUJU_DEPARTING_UNIT") == tools.unit_name():
         return
+    if state.is_set(DETACHED):
+        raise charm.Blocked("the storage data was detached: attach it again, or remove the unit")
     config = tools.config()
     check_config(config)
     pin_server()
@@ -172,6 +175,7 @@ def serve_unit_bag(remote, config, make):
     password = own.get("password") or secrets.token_urlsafe(24)
     if not known:
         client.run(make(account_name(remote.id), password, database))
+        drop_if_empty(own.get("database"), database, remote.application)
     remote.publish(
         {
             "database": database,
@@ -183,6 +187,15 @@ def serve_unit_bag(remote, config, make):
         }
     )
     return None
+
+
+def drop_if_empty(before, now, default):
+    """Removes the database that was made before another was asked for, if nothing is in it."""
+    if before != default or before == now:
+        return
+    where = f"table_schema = {sql.literal(before)}"
+    if not client.rows(f"select 1 from information_schema.tables where {where} limit 1"):
+        client.run([f"DROP DATABASE IF EXISTS {sql.identifier(before)}"])
 
 
 def serve_database(remote, config):
@@ -254,18 +267,37 @@ def end_access():
         client.run(sql.drop_account(account_name(os.environ["JUJU_RELATION_ID"])))
 
 
+@charm.on("data-storage-detaching")
+def let_go():
+    """Stops the server: while it ran, the storage could not be unmounted."""
+    debian_service.absent(DAEMON)
+    state.set_flag(DETACHED)
+
+
+@charm.on("data-storage-attached")
+def take_up():
+    """Serves from the storage again."""
+    state.clear_flag(DETACHED)
+
+
 @charm.on("stop")
 def leave():
     """Stops the server and removes what the charm made. What is on a storage stays on it."""
-    folder = data_folder()
     debian_service.absent(DAEMON)
     for path in (SETTINGS, READER_FILE):
         files.remove(path)
-    if not folder.startswith(STORAGE) and os.path.isdir(folder):
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    if not state.is_set(DETACHED):
+        empty("/var/lib/mysql")
     tools.ports([])
+
+
+def empty(folder):
+    """Removes what is in a folder, and leaves the folder, which is its package's."""
+    for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
 
 
 # Actions
