@@ -106,7 +106,7 @@ impl Desk {
         self.out
             .write_all(text.as_bytes())
             .and_then(|()| self.out.flush())
-            .map_err(|error| Failure::stream("standard output", error))
+            .map_err(|error| Failure::stream("standard output", &error))
     }
 
     /// Whether any data has been written.

@@ -7,6 +7,7 @@ use std::io;
 
 use muster_console::flags::UsageError;
 use muster_console::outcome::{Chain, FAILED, USAGE};
+use muster_model::refusal::Code;
 
 /// Why a command did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +18,14 @@ pub struct Failure {
     pub message: String,
     /// What to type next, on a line of its own.
     pub hint: Option<String>,
+    /// The rule that said no, when it was one of the controller's.
+    pub refused: Option<Code>,
 }
 
 impl Failure {
     /// A failure with exit code 1.
     pub fn new(message: impl Into<String>) -> Failure {
-        Failure { code: FAILED, message: message.into(), hint: None }
+        Failure { code: FAILED, message: message.into(), hint: None, refused: None }
     }
 
     /// What was tried, and the error that came of it with all its causes.
@@ -33,7 +36,7 @@ impl Failure {
     /// An exit code of its own, with nothing left to say.
     #[must_use]
     pub fn silent(code: u8) -> Failure {
-        Failure { code, message: String::new(), hint: None }
+        Failure { code, message: String::new(), hint: None, refused: None }
     }
 
     /// The same with advice.
@@ -43,14 +46,21 @@ impl Failure {
         self
     }
 
+    /// The same, said to have happened while `what` was tried: `what: message`.
+    #[must_use]
+    pub fn while_trying(mut self, what: impl fmt::Display) -> Failure {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// A stream that could not be written to.
     #[must_use]
-    pub fn stream(name: &str, error: io::Error) -> Failure {
+    pub fn stream(name: &str, error: &io::Error) -> Failure {
         // Whoever piped us into `head` has what he wants.
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure::silent(FAILED);
         }
-        Failure::tried(format!("cannot write to {name}"), &error)
+        Failure::tried(format!("cannot write to {name}"), error)
     }
 
     /// Whether this was found before anything was done.
@@ -62,7 +72,7 @@ impl Failure {
 
 impl From<UsageError> for Failure {
     fn from(error: UsageError) -> Failure {
-        Failure { code: USAGE, message: error.to_string(), hint: None }
+        Failure { code: USAGE, message: error.to_string(), hint: None, refused: None }
     }
 }
 

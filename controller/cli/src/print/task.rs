@@ -69,10 +69,10 @@ pub fn complaint(tasks: &Tasks, program: &str) -> Option<String> {
     for task in &wrong {
         match task.return_code() {
             Some(code) => {
-                text.push_str(&format!(" - id \"{}\" with return code {code}\n", task.id))
+                text.push_str(&format!(" - id \"{}\" with return code {code}\n", task.id));
             }
             None if task.message.is_empty() => {
-                text.push_str(&format!(" - id \"{}\" {}\n", task.id, task.status))
+                text.push_str(&format!(" - id \"{}\" {}\n", task.id, task.status));
             }
             None => text.push_str(&format!(" - id \"{}\": {}\n", task.id, task.message)),
         }
@@ -85,7 +85,7 @@ pub fn complaint(tasks: &Tasks, program: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn task(id: &str, status: &str, results: Value) -> Task {
+    fn task(id: &str, status: &str, results: &Value) -> Task {
         let results = results.as_object().cloned().unwrap_or_default();
         Task { id: id.to_owned(), status: status.to_owned(), results, ..Task::default() }
     }
@@ -94,12 +94,12 @@ mod tests {
     fn one_target_is_plain_and_several_are_a_map() {
         let mut tasks = Tasks::new();
         let results = json!({"return-code": 0, "stdout": "hi\n", "stderr": "oh", "count": "3", "deep": {"a": "b"}});
-        tasks.insert("a/0".to_owned(), task("1", "completed", results));
+        tasks.insert("a/0".to_owned(), task("1", "completed", &results));
         assert_eq!(run(&tasks), "count: \"3\"\ndeep:\n  a: b\nhi\noh\n");
         assert_eq!(exec(&tasks), "hi\noh\n");
         tasks.insert(
             "a/1".to_owned(),
-            task("2", "completed", json!({"return-code": 0, "stdout": "ho"})),
+            task("2", "completed", &json!({"return-code": 0, "stdout": "ho"})),
         );
         assert_eq!(exec(&tasks), "a/0:\nhi\noh\n\na/1:\nho\n\n");
         assert!(
@@ -113,15 +113,15 @@ mod tests {
     #[test]
     fn a_crash_is_told_and_a_reported_failure_is_not() {
         let mut tasks = Tasks::new();
-        tasks.insert("a/0".to_owned(), task("7", "failed", json!({"return-code": 0})));
+        tasks.insert("a/0".to_owned(), task("7", "failed", &json!({"return-code": 0})));
         assert_eq!(complaint(&tasks, "juju"), None);
-        tasks.insert("a/1".to_owned(), task("8", "completed", json!({"return-code": 3})));
+        tasks.insert("a/1".to_owned(), task("8", "completed", &json!({"return-code": 3})));
         let said = complaint(&tasks, "juju").unwrap();
         assert_eq!(
             said,
             "the following task failed:\n - id \"8\" with return code 3\n\nuse 'juju show-task 8' to inspect the failure\n"
         );
-        tasks.insert("a/2".to_owned(), task("9", "aborted", json!({})));
+        tasks.insert("a/2".to_owned(), task("9", "aborted", &json!({})));
         let said = complaint(&tasks, "juju").unwrap();
         assert!(said.contains("tasks failed") && !said.contains("task failed"), "{said}");
     }

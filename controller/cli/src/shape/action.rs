@@ -1,5 +1,7 @@
 //! `run`, `exec`, `show-task`, `show-operation`, `actions` (CLI contract §4.4).
 
+mod of;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -1,8 +1,13 @@
 //! `status` (CLI contract §4.1), `machines` and `show-machine` (§4.10).
 
+mod of;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub use of::Beside;
+pub(crate) use of::{fading, info};
 
 use super::storage::StorageList;
 use super::{is_false, is_zero};

@@ -1,9 +1,13 @@
 //! `storage`, `show-storage`, `storage-pools` (CLI contract §4.6).
 
+mod of;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
+
+pub use of::pools;
 
 use super::status::Info;
 

@@ -1,0 +1,103 @@
+//! What a line asks for, complete and in the model's own types.
+//!
+//! An act that is one change of a model is a [`ModelCommand`] and nothing else, so that a story of
+//! the simulation can be told in the very lines that an operator types. The others need hands (a
+//! file to upload, a question to ask, a table to print) and have a type of their own.
+
+use muster_model::command::ModelCommand;
+
+use crate::commands::{
+    actions, charm, config, controllers, deploy, help, logs, machines, models, relating, resources,
+    shell, status, storage, units, wait,
+};
+
+/// What a line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Changes of one model, one after the other.
+    Change(Vec<ModelCommand>),
+    /// Taking something down, with a question first.
+    Remove(units::Remove),
+    /// An application or a bundle.
+    Deploy(Box<deploy::Deploy>),
+    /// Another charm, or other resources and settings.
+    Refresh(Box<deploy::Refresh>),
+    /// Relating two endpoints, and saying what came of it.
+    Integrate(relating::Integrate),
+    /// Reading or setting an application's options.
+    Config(config::Config),
+    /// Reading or setting a model's options.
+    ModelConfig(config::ModelConfig),
+    /// Reading constraints.
+    Constraints(config::ShowConstraints),
+    /// Making machines.
+    AddMachine(machines::AddMachine),
+    /// Listing machines.
+    Machines(machines::Machines),
+    /// Showing units.
+    ShowUnit(units::ShowUnit),
+    /// Showing applications.
+    ShowApplication(units::ShowApplication),
+    /// Giving units more storage.
+    AddStorage(storage::AddStorage),
+    /// Listing storage.
+    Storage(storage::Storage),
+    /// Listing storage pools.
+    StoragePools(storage::Pools),
+    /// Giving an application a file.
+    AttachResource(resources::Attach),
+    /// Listing resources.
+    Resources(resources::Resources),
+    /// Running an action or a command.
+    Run(actions::Run),
+    /// Showing a task.
+    ShowTask(actions::ShowTask),
+    /// Listing a charm's actions.
+    Actions(actions::Actions),
+    /// Listing operations.
+    Operations(actions::Operations),
+    /// The model's status.
+    Status(status::Status),
+    /// Waiting for something to be so.
+    Wait(wait::WaitFor),
+    /// The model's log.
+    DebugLog(logs::DebugLog),
+    /// A shell, a command, or files through the agent.
+    Ssh(shell::Ssh),
+    /// Copying files.
+    Scp(shell::Scp),
+    /// Making a model.
+    AddModel(models::AddModel),
+    /// Taking a model down.
+    DestroyModel(models::DestroyModel),
+    /// Listing models.
+    Models(models::Models),
+    /// Showing a model.
+    ShowModel(models::ShowModel),
+    /// Choosing a controller or a model.
+    Switch(models::Switch),
+    /// Letting a user use models, or not.
+    Grant(models::Grant),
+    /// Making a controller.
+    Bootstrap(Box<controllers::Bootstrap>),
+    /// Taking a controller down.
+    KillController(controllers::KillController),
+    /// Starting a controller again.
+    StartController(controllers::StartController),
+    /// Listing controllers.
+    Controllers(controllers::Controllers),
+    /// Forgetting a controller.
+    Unregister(controllers::Unregister),
+    /// What the controller finds wrong with itself.
+    Doctor,
+    /// As whom one works.
+    Whoami,
+    /// The version.
+    Version(controllers::Version),
+    /// Packing, composing and checking charms.
+    Charm(charm::Charm),
+    /// Help.
+    Help(help::Help),
+    /// Completion scripts and manual pages.
+    Completion(help::Completion),
+}

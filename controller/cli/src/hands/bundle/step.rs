@@ -1,0 +1,452 @@
+//! The steps from the model as it is to the model that a bundle describes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use muster_charms::bundle::{ApplicationSpec, Bundle, ResourceRef, Target, check};
+use muster_charms::name::{OptionName, ResourceName};
+use muster_charms::{Charm, OptionValue};
+use muster_model::command::{Deploy, EndpointRef, ModelCommand, Refresh};
+use muster_model::constraints::Constraints;
+use muster_model::name::{ApplicationName, EndpointName};
+use muster_model::record::{Exposure, Placement};
+use muster_model::reply::Outcome;
+use muster_model::view::{ApplicationView, ModelView, ViewRequest};
+use muster_resources::Digest;
+
+use super::super::deploy::{make_known, send_resources, until_units};
+use super::super::session::{Focus, Session};
+use super::super::upload::measure;
+use super::Charms;
+use super::place::{Machines, known, resolve, target};
+use crate::failure::Failure;
+use crate::shape;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    Machine(String),
+    Deploy(ApplicationName, String),
+    Refresh(ApplicationName, String),
+    Configure(ApplicationName, BTreeMap<OptionName, String>, BTreeSet<OptionName>),
+    Constrain(ApplicationName, Constraints),
+    Trust(ApplicationName),
+    Attach(ApplicationName, ResourceName, String),
+    Expose(ApplicationName, Exposure),
+    Units(ApplicationName, usize, usize),
+    Relate(EndpointRef, EndpointRef),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Machine(number) => write!(f, "add new machine {number}"),
+            Step::Deploy(name, charm) => write!(f, "deploy application {name} from charm {charm}"),
+            Step::Refresh(name, charm) => write!(f, "upgrade {name} to charm {charm}"),
+            Step::Configure(name, set, reset) => {
+                let keys: Vec<&str> = set.keys().chain(reset).map(OptionName::as_str).collect();
+                write!(f, "set application options for {name}: {}", keys.join(", "))
+            }
+            Step::Constrain(name, constraints) => {
+                write!(f, "set constraints for {name} to \"{constraints}\"")
+            }
+            Step::Trust(name) => write!(f, "trust {name}"),
+            Step::Attach(name, resource, path) => {
+                write!(f, "attach resource {resource} to {name} from {path}")
+            }
+            Step::Expose(name, _) => write!(f, "expose {name}"),
+            Step::Units(name, from, to) => write!(f, "add {} unit(s) of {name}", to - from),
+            Step::Relate(one, other) => write!(f, "add relation {} - {}", end(one), end(other)),
+        }
+    }
+}
+
+fn end(one: &EndpointRef) -> String {
+    match &one.endpoint {
+        Some(endpoint) => format!("{}:{endpoint}", one.application),
+        None => one.application.to_string(),
+    }
+}
+
+/// The steps, and what of the bundle is there.
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    machines: Machines,
+}
+
+/// An option's value as an operator would type it.
+fn typed(value: &OptionValue) -> String {
+    match shape::value(value) {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// The files of resources that a bundle names.
+fn files(spec: &ApplicationSpec) -> BTreeMap<ResourceName, String> {
+    let files = spec.resources.iter().filter_map(|(name, value)| match value {
+        ResourceRef::Path(path) => Some((name.clone(), path.clone())),
+        ResourceRef::Revision(_) => None,
+    });
+    files.collect()
+}
+
+fn units_wanted(spec: &ApplicationSpec, charm: &Charm) -> usize {
+    if charm.metadata.subordinate { 0 } else { spec.num_units.unwrap_or(1) as usize }
+}
+
+fn exposure(spec: &ApplicationSpec) -> Result<Option<Exposure>, Failure> {
+    if spec.expose {
+        return Ok(Some(Exposure::default()));
+    }
+    if spec.exposed_endpoints.is_empty() {
+        return Ok(None);
+    }
+    let mut exposure = Exposure::default();
+    for (endpoint, to) in &spec.exposed_endpoints {
+        if !endpoint.is_empty() {
+            let name: EndpointName =
+                endpoint.parse().map_err(|error| Failure::tried("cannot expose", &error))?;
+            exposure.endpoints.insert(name);
+        }
+        exposure.cidrs.extend(to.cidrs.iter().cloned());
+    }
+    Ok(Some(exposure))
+}
+
+fn constraints(spec: &ApplicationSpec) -> Result<Constraints, Failure> {
+    let text = spec.constraints.as_deref().unwrap_or_default();
+    text.parse().map_err(|error| Failure::tried("cannot read constraints", &error))
+}
+
+impl Plan {
+    pub(super) async fn new(
+        session: &mut Session<'_>,
+        bundle: &Bundle,
+        charms: &Charms,
+        view: &ModelView,
+        mapped: Option<&str>,
+    ) -> Result<Plan, Failure> {
+        let machines = known(bundle, view, mapped)?;
+        let mut plan = Plan { steps: Vec::new(), machines };
+        let mut new_machines = BTreeSet::new();
+        for (name, local) in charms {
+            let Some(spec) = bundle.applications.get(name) else { continue };
+            let have = view.applications.get(name).map_or(0, |there| there.units.len());
+            for index in have..units_wanted(spec, &local.charm) {
+                if let Some(Target::Machine(number)) = target(bundle, name, index)
+                    && !plan.machines.contains_key(&number)
+                {
+                    new_machines.insert(number);
+                }
+            }
+        }
+        plan.steps.extend(new_machines.into_iter().map(Step::Machine));
+        for (name, local) in charms {
+            let Some(spec) = bundle.applications.get(name) else { continue };
+            match view.applications.get(name) {
+                Some(there) => plan.differences(session, spec, local, there, view).await?,
+                None => {
+                    plan.steps.push(Step::Deploy(name.clone(), spec.charm.clone()));
+                    if let Some(exposure) = exposure(spec)? {
+                        plan.steps.push(Step::Expose(name.clone(), exposure));
+                    }
+                }
+            }
+        }
+        for name in bundle.applications.keys() {
+            let (Some(spec), Some(local)) = (bundle.applications.get(name), charms.get(name))
+            else {
+                continue;
+            };
+            let have = view.applications.get(name).map_or(0, |there| there.units.len());
+            let want = units_wanted(spec, &local.charm);
+            if want > have {
+                plan.steps.push(Step::Units(name.clone(), have, want));
+            }
+        }
+        plan.relations(bundle, charms, view)?;
+        Ok(plan)
+    }
+
+    /// What differs between an application that is there and the bundle's.
+    async fn differences(
+        &mut self,
+        session: &mut Session<'_>,
+        spec: &ApplicationSpec,
+        local: &super::Local,
+        there: &ApplicationView,
+        view: &ModelView,
+    ) -> Result<(), Failure> {
+        let own = &there.application;
+        let name = &own.name;
+        let present = view.charms.get(&own.charm);
+        // The same bytes are the same revision, but only the controller knows the bytes it has; a
+        // charm that says the same of itself is asked about when the step is carried out.
+        if present != Some(&local.charm) {
+            self.steps.push(Step::Refresh(name.clone(), spec.charm.clone()));
+        }
+        let wanted = check::options(spec, &local.charm).map_err(|problems| {
+            Failure::new(format!("application {name}: {}", problems.join("; ")))
+        })?;
+        let (mut set, mut reset) = (BTreeMap::new(), BTreeSet::new());
+        for (key, value) in wanted {
+            match value {
+                Some(value) => {
+                    let default = local.charm.options.get(&key).and_then(|o| o.default.as_ref());
+                    if own.config.get(&key).or(default) != Some(&value) {
+                        set.insert(key, typed(&value));
+                    }
+                }
+                None if own.config.contains_key(&key) => {
+                    reset.insert(key);
+                }
+                None => {}
+            }
+        }
+        if !set.is_empty() || !reset.is_empty() {
+            self.steps.push(Step::Configure(name.clone(), set, reset));
+        }
+        if spec.constraints.is_some() {
+            let wanted = constraints(spec)?;
+            if wanted != own.constraints {
+                self.steps.push(Step::Constrain(name.clone(), wanted));
+            }
+        }
+        if spec.trust && !own.trust {
+            self.steps.push(Step::Trust(name.clone()));
+        }
+        for (resource, path) in files(spec) {
+            let digest: Digest = measure(session, &session.desk.path(&path)).await?.digest;
+            let same = view
+                .resources
+                .iter()
+                .any(|r| r.application == *name && r.name == resource && r.digest == digest);
+            if !same {
+                self.steps.push(Step::Attach(name.clone(), resource, path));
+            }
+        }
+        if let Some(wanted) = exposure(spec)?
+            && own.exposed.as_ref() != Some(&wanted)
+        {
+            self.steps.push(Step::Expose(name.clone(), wanted));
+        }
+        Ok(())
+    }
+
+    fn relations(
+        &mut self,
+        bundle: &Bundle,
+        charms: &Charms,
+        view: &ModelView,
+    ) -> Result<(), Failure> {
+        for (one, other) in &bundle.relations {
+            let (Some(left), Some(right)) =
+                (charms.get(&one.application), charms.get(&other.application))
+            else {
+                continue;
+            };
+            let pair = check::relate((one, &left.charm), (other, &right.charm));
+            let (a, b) =
+                pair.map_err(|problem| Failure::new(format!("relation {one} {other}: {problem}")))?;
+            let ends = [(&one.application, &a), (&other.application, &b)];
+            let there = view.relations.values().any(|relation| {
+                let held = &relation.relation.ends;
+                relation.relation.life.is_alive()
+                    && ends.iter().all(|(application, endpoint)| {
+                        held.iter().any(|end| {
+                            end.application == **application && end.endpoint == **endpoint
+                        })
+                    })
+            });
+            if !there {
+                let end = |application: &ApplicationName, endpoint: EndpointName| EndpointRef {
+                    application: application.clone(),
+                    endpoint: Some(endpoint),
+                };
+                self.steps.push(Step::Relate(end(&one.application, a), end(&other.application, b)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn carry_out(
+        mut self,
+        session: &mut Session<'_>,
+        focus: &Focus,
+        bundle: &Bundle,
+        charms: &Charms,
+    ) -> Result<(), Failure> {
+        let mut waiting: Vec<(ApplicationName, usize, usize)> = Vec::new();
+        let steps = std::mem::take(&mut self.steps);
+        let (relations, others): (Vec<Step>, Vec<Step>) =
+            steps.into_iter().partition(|step| matches!(step, Step::Relate(..)));
+        for step in others {
+            let what = step.to_string();
+            session.desk.detail(&what);
+            let failed = |failure: Failure| failure.while_trying(format!("cannot {what}"));
+            match step {
+                Step::Units(name, from, to) => waiting.push((name, from, to)),
+                other => self.one(session, focus, bundle, charms, other).await.map_err(failed)?,
+            }
+        }
+        self.units(session, focus, bundle, waiting).await?;
+        for step in relations {
+            let failed = |failure: Failure| failure.while_trying(format!("cannot {step}"));
+            if let Step::Relate(one, other) = &step {
+                let command = ModelCommand::Integrate { one: one.clone(), other: other.clone() };
+                focus.tell(command).await.map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds units, those first whose places are known; each round sees what the one before made.
+    async fn units(
+        &mut self,
+        session: &mut Session<'_>,
+        focus: &Focus,
+        bundle: &Bundle,
+        mut waiting: Vec<(ApplicationName, usize, usize)>,
+    ) -> Result<(), Failure> {
+        while !waiting.is_empty() {
+            let view = focus.view(&ViewRequest::default()).await?;
+            let mut later = Vec::new();
+            let before = waiting.len();
+            let mut needs = String::new();
+            for (name, from, to) in waiting {
+                let places: Result<Vec<Placement>, ApplicationName> = (from..to)
+                    .map(|index| {
+                        let target = target(bundle, &name, index);
+                        resolve(target.as_ref(), index, &self.machines, &view)
+                    })
+                    .collect();
+                let placements = match places {
+                    Ok(placements) => placements,
+                    Err(first) => {
+                        needs = format!(
+                            "units of {name} go beside those of {first}, which has too few"
+                        );
+                        later.push((name, from, to));
+                        continue;
+                    }
+                };
+                let trying = format!("cannot add units of {name}");
+                let command = ModelCommand::AddUnits {
+                    application: name.clone(),
+                    placements,
+                    attach_storage: Vec::new(),
+                };
+                focus.tell(command).await.map_err(|failure| failure.while_trying(trying))?;
+                until_units(session, focus, &name, to).await?;
+            }
+            if later.len() == before {
+                return Err(Failure::new(format!("cannot deploy bundle: {needs}")));
+            }
+            waiting = later;
+        }
+        Ok(())
+    }
+
+    async fn one(
+        &mut self,
+        session: &mut Session<'_>,
+        focus: &Focus,
+        bundle: &Bundle,
+        charms: &Charms,
+        step: Step,
+    ) -> Result<(), Failure> {
+        let command = match step {
+            Step::Machine(number) => return self.machine(focus, bundle, number).await,
+            Step::Deploy(name, _) => {
+                let (Some(local), Some(spec)) = (charms.get(&name), bundle.applications.get(&name))
+                else {
+                    return Ok(());
+                };
+                let charm = make_known(session, focus, local).await?;
+                let resources = send_resources(session, &focus.on, &files(spec)).await?;
+                let options = check::options(spec, &local.charm)
+                    .map_err(|problems| Failure::new(problems.join("; ")))?;
+                let config =
+                    options.into_iter().filter_map(|(key, value)| Some((key, typed(&value?))));
+                ModelCommand::Deploy(Deploy {
+                    application: name,
+                    charm,
+                    channel: None,
+                    // Units come in steps of their own, once their places are known.
+                    placements: Vec::new(),
+                    config: config.collect(),
+                    trust: spec.trust,
+                    constraints: constraints(spec)?,
+                    base: spec.base.clone().or_else(|| bundle.default_base.clone()),
+                    storage: spec.storage.clone(),
+                    attach_storage: Vec::new(),
+                    resources,
+                    bindings: BTreeMap::new(),
+                    force: false,
+                })
+            }
+            Step::Refresh(name, _) => {
+                let Some(local) = charms.get(&name) else { return Ok(()) };
+                let charm = make_known(session, focus, local).await?;
+                ModelCommand::Refresh(Refresh {
+                    application: name,
+                    charm: Some(charm),
+                    channel: None,
+                    config: BTreeMap::new(),
+                    storage: BTreeMap::new(),
+                    resources: BTreeMap::new(),
+                    force_units: false,
+                    force_base: false,
+                })
+            }
+            Step::Configure(application, set, reset) => {
+                ModelCommand::Configure { application, set, reset, trust: None }
+            }
+            Step::Trust(application) => ModelCommand::Configure {
+                application,
+                set: BTreeMap::new(),
+                reset: BTreeSet::new(),
+                trust: Some(true),
+            },
+            Step::Constrain(application, constraints) => {
+                ModelCommand::Constrain { application, constraints }
+            }
+            Step::Attach(application, name, path) => {
+                let one = BTreeMap::from([(name.clone(), path)]);
+                let sent = send_resources(session, &focus.on, &one).await?;
+                let Some(file) = sent.get(&name).cloned() else { return Ok(()) };
+                ModelCommand::AttachResource { application, name, file }
+            }
+            Step::Expose(application, exposure) => {
+                ModelCommand::Expose { application, exposure: Some(exposure) }
+            }
+            Step::Units(..) | Step::Relate(..) => return Ok(()),
+        };
+        focus.tell(command).await.map(|_| ())
+    }
+
+    async fn machine(
+        &mut self,
+        focus: &Focus,
+        bundle: &Bundle,
+        number: String,
+    ) -> Result<(), Failure> {
+        let spec = bundle.machines.get(&number);
+        let text = spec.and_then(|spec| spec.constraints.as_deref()).unwrap_or_default();
+        let command = ModelCommand::AddMachines {
+            count: 1,
+            constraints: text
+                .parse()
+                .map_err(|error| Failure::tried("cannot read constraints", &error))?,
+            base: spec.and_then(|spec| spec.base.clone()).or_else(|| bundle.default_base.clone()),
+            host: false,
+        };
+        if let Outcome::Machines(made) = focus.tell(command).await?.outcome
+            && let Some(id) = made.first()
+        {
+            self.machines.insert(number, *id);
+        }
+        Ok(())
+    }
+}

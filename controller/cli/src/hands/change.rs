@@ -1,0 +1,153 @@
+//! Changes of a model that need no more than to be told, and what is said when they are done.
+
+use muster_model::command::ModelCommand;
+use muster_model::reply::{Outcome, Reply};
+
+use super::session::{Focus, Session};
+use crate::commands::machines::AddMachine;
+use crate::commands::relating::Integrate;
+use crate::commands::storage::AddStorage;
+use crate::failure::Failure;
+
+pub(super) async fn change(
+    session: &mut Session<'_>,
+    commands: &[ModelCommand],
+) -> Result<(), Failure> {
+    let focus = session.focus().await?;
+    for command in commands {
+        let reply =
+            focus.tell(command.clone()).await.map_err(|f| f.while_trying(tried(command)))?;
+        if let Some(notice) = notice(command, &reply) {
+            session.desk.say(&notice);
+        }
+        if let ModelCommand::AddUnits { application, placements, .. } = command {
+            super::deploy::until_units(session, &focus, application, placements.len()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What was tried, for the front of an error.
+fn tried(command: &ModelCommand) -> String {
+    match command {
+        ModelCommand::AddUnits { application, .. } => {
+            format!("cannot add units to \"{application}\"")
+        }
+        ModelCommand::RemoveRelation { .. } => "cannot remove relation".to_owned(),
+        ModelCommand::Expose { application, exposure: Some(_) } => {
+            format!("cannot expose \"{application}\"")
+        }
+        ModelCommand::Expose { application, exposure: None } => {
+            format!("cannot unexpose \"{application}\"")
+        }
+        ModelCommand::Configure { application, .. } => {
+            format!("cannot configure \"{application}\"")
+        }
+        ModelCommand::Constrain { application, .. } => {
+            format!("cannot constrain \"{application}\"")
+        }
+        ModelCommand::ConstrainModel(_) => "cannot constrain the model".to_owned(),
+        ModelCommand::Resolve { .. } => "cannot resolve".to_owned(),
+        ModelCommand::DetachStorage { .. } => "cannot detach storage".to_owned(),
+        ModelCommand::AttachStorage { unit, .. } => format!("cannot attach storage to \"{unit}\""),
+        ModelCommand::RemoveStorage { .. } => "cannot remove storage".to_owned(),
+        ModelCommand::CreateStoragePool { name, .. } => {
+            format!("cannot create storage pool \"{name}\"")
+        }
+        ModelCommand::CancelTasks(_) => "cannot cancel".to_owned(),
+        _ => "cannot do this".to_owned(),
+    }
+}
+
+fn notice(command: &ModelCommand, reply: &Reply) -> Option<String> {
+    let listed = |what: &str, ids: &mut dyn Iterator<Item = String>| {
+        let lines: Vec<String> = ids.map(|id| format!("{what} {id}")).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    };
+    match command {
+        ModelCommand::DetachStorage { storage, .. } => {
+            listed("detaching", &mut storage.iter().map(ToString::to_string))
+        }
+        ModelCommand::AttachStorage { storage, unit } => {
+            listed("attaching", &mut storage.iter().map(|id| format!("{id} to {unit}")))
+        }
+        ModelCommand::RemoveStorage { storage, .. } => {
+            listed("removing", &mut storage.iter().map(ToString::to_string))
+        }
+        ModelCommand::CancelTasks(tasks) => {
+            listed("cancelling task", &mut tasks.iter().map(ToString::to_string))
+        }
+        _ if !reply.changed => Some("Nothing to do: it is so already.".to_owned()),
+        _ => None,
+    }
+}
+
+pub(super) async fn integrate(session: &mut Session<'_>, act: &Integrate) -> Result<(), Failure> {
+    let focus = session.focus().await?;
+    let command = ModelCommand::Integrate { one: act.one.clone(), other: act.other.clone() };
+    let what =
+        format!("cannot relate \"{}\" and \"{}\"", act.one.application, act.other.application);
+    let reply = focus.tell(command).await.map_err(|failure| failure.while_trying(what))?;
+    if let Outcome::Relation { key, .. } = &reply.outcome {
+        let words = if reply.changed { "related" } else { "related already" };
+        session.desk.detail(&format!("{words}: {key}"));
+    }
+    Ok(())
+}
+
+pub(super) async fn add_machine(
+    session: &mut Session<'_>,
+    act: &AddMachine,
+) -> Result<(), Failure> {
+    let focus = session.focus().await?;
+    let command = ModelCommand::AddMachines {
+        count: act.count,
+        constraints: act.constraints.clone(),
+        base: act.base.clone(),
+        host: act.host,
+    };
+    let reply = focus.tell(command).await.map_err(|f| f.while_trying("cannot add a machine"))?;
+    if let Outcome::Machines(machines) = &reply.outcome {
+        for machine in machines {
+            session.desk.say(&format!("created machine {machine}"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn add_storage(
+    session: &mut Session<'_>,
+    act: &AddStorage,
+) -> Result<(), Failure> {
+    let focus = session.focus().await?;
+    let mut failed = false;
+    for (name, directive) in &act.storage {
+        let command = ModelCommand::AddStorage {
+            unit: act.unit.clone(),
+            name: name.clone(),
+            directive: directive.clone(),
+        };
+        let what = format!("cannot add storage \"{name}\" to \"{}\"", act.unit);
+        match focus.tell(command).await {
+            Ok(Reply { outcome: Outcome::Storage(ids), .. }) => {
+                for id in ids {
+                    session.desk.say(&format!("added storage {id} to {}", act.unit));
+                }
+            }
+            Ok(_) => {}
+            Err(failure) => {
+                session.desk.error(&failure.while_trying(what).to_string());
+                failed = true;
+            }
+        }
+    }
+    if failed { Err(Failure::silent(1)) } else { Ok(()) }
+}
+
+/// Whether the model asks before it takes something down (§1.7). When that cannot be read it does.
+pub(super) async fn asks_first(focus: &Focus) -> bool {
+    match focus.view(&muster_model::view::ViewRequest::default()).await {
+        Ok(view) => view.info.option("mode").contains("requires-prompts"),
+        Err(_) => true,
+    }
+}
