@@ -1,0 +1,104 @@
+//! Row 10: storage comes and goes (hook contract, section 4.11; reliability document, R14).
+//!
+//! ```text
+//! Mount ─▶ -storage-attached ─▶ … ─▶ -storage-detaching ─▶ Unmount
+//! ```
+//!
+//! Mounting is the host's and is done again after each boot; the hooks are the charm's and run once.
+
+use muster_model::goal::StorageGoal;
+use muster_model::hook::{StorageHook, StorageHookKind};
+use muster_model::name::StorageId;
+use muster_model::{Hook, Life};
+
+use crate::Case;
+use crate::step::{Next, Reason, Seen, Step, StorageSeen};
+
+/// Makes ready what is wanted and not ready. A storage that the charm has seen and that is away
+/// holds the unit up: a workload must not write beside its data. One that is new does not, except
+/// before `install`.
+pub(crate) fn mounts(case: &Case<'_>) -> Option<Next> {
+    if case.is_leaving() || case.local.deployed.is_none() {
+        return None;
+    }
+    for (id, goal) in &case.goal.storage {
+        let local = case.local.storage.get(id);
+        if goal.life != Life::Alive || local.is_some_and(|local| local.released) {
+            continue;
+        }
+        match case.seen.storage.get(id) {
+            Some(StorageSeen::Ready) => {}
+            Some(StorageSeen::Trouble(why, at)) if *at > case.now => {
+                if local.is_some_and(|local| local.attached) {
+                    let reason = Reason::Storage(id.clone(), why.clone());
+                    return Some(Next::Wait { reason, until: Some(*at) });
+                }
+            }
+            Some(StorageSeen::Trouble(..)) | None => {
+                return Some(Next::Run(Step::Mount(id.clone())));
+            }
+        }
+    }
+    None
+}
+
+/// Tells the charm, and takes away what it has let go of.
+pub(crate) fn hooks(case: &Case<'_>) -> Option<Next> {
+    if !case.is_idle() || case.local.deployed.is_none() {
+        return None;
+    }
+    for (id, goal) in &case.goal.storage {
+        if let Some(next) = going(case, id, goal).or_else(|| coming(case, id, goal)) {
+            return Some(next);
+        }
+    }
+    // Before `install` every storage must be there.
+    if case.local.flags.installed || case.is_leaving() {
+        return None;
+    }
+    case.goal.storage.iter().find_map(|(id, goal)| {
+        let attached = case.local.storage.get(id).is_some_and(|local| local.attached);
+        if goal.life != Life::Alive || attached {
+            return None;
+        }
+        let (why, until) = trouble(case.seen, id);
+        Some(Next::Wait { reason: Reason::Storage(id.clone(), why), until })
+    })
+}
+
+fn coming(case: &Case<'_>, id: &StorageId, goal: &StorageGoal) -> Option<Next> {
+    let local = case.local.storage.get(id);
+    let fresh = local.is_none_or(|local| !local.attached && !local.released);
+    let ready = case.seen.storage.get(id) == Some(&StorageSeen::Ready);
+    (goal.life == Life::Alive && !case.is_leaving() && ready && fresh)
+        .then(|| Next::Run(Step::Hook(hook(id, StorageHookKind::Attached))))
+}
+
+fn going(case: &Case<'_>, id: &StorageId, goal: &StorageGoal) -> Option<Next> {
+    if goal.life == Life::Alive && !case.is_leaving() {
+        return None;
+    }
+    let local = case.local.storage.get(id)?;
+    if local.released {
+        return None;
+    }
+    if local.attached {
+        return Some(Next::Run(Step::Hook(hook(id, StorageHookKind::Detaching))));
+    }
+    // Unmounted while the unit stays; a unit that leaves takes all of its mounts down at the end.
+    match case.seen.storage.get(id) {
+        Some(StorageSeen::Trouble(_, at)) if *at > case.now => None,
+        _ => Some(Next::Run(Step::Unmount(id.clone()))),
+    }
+}
+
+fn trouble(seen: &Seen, id: &StorageId) -> (String, Option<muster_model::Timestamp>) {
+    match seen.storage.get(id) {
+        Some(StorageSeen::Trouble(why, at)) => (why.clone(), Some(*at)),
+        _ => ("is being made".to_owned(), None),
+    }
+}
+
+fn hook(id: &StorageId, kind: StorageHookKind) -> Hook {
+    Hook::Storage(StorageHook { kind, storage: id.clone() })
+}

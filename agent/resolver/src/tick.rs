@@ -1,0 +1,33 @@
+//! Row 19, and what is left when no row has an answer.
+
+use muster_model::{Hook, Timestamp};
+
+use crate::local::Progress;
+use crate::step::{Next, Reason, StorageSeen};
+use crate::{Case, Step};
+
+/// `update-status`, when there is nothing else to do; never before the first `start`, in error, or
+/// while leaving (hook contract, section 4.10).
+pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
+    let due = case.seen.tick.is_some_and(|tick| tick <= case.now);
+    let may = case.is_idle() && case.local.flags.started && !case.is_leaving();
+    (due && may).then_some(Next::Run(Step::Hook(Hook::UpdateStatus)))
+}
+
+/// Nothing to do: until the tick, or until a storage in trouble is tried again.
+pub(crate) fn rest(case: &Case<'_>) -> Next {
+    let trouble = case.seen.storage.iter().find_map(|(id, seen)| match seen {
+        StorageSeen::Trouble(why, at) => Some((id, why, *at)),
+        StorageSeen::Ready => None,
+    });
+    if let Some((id, why, at)) = trouble {
+        let reason = Reason::Storage(id.clone(), why.clone());
+        return Next::Wait { reason, until: Some(earliest(at, case.seen.tick)) };
+    }
+    let ticks = matches!(case.local.progress, Progress::Idle) && case.local.flags.started;
+    Next::Idle { until: case.seen.tick.filter(|_| ticks) }
+}
+
+fn earliest(at: Timestamp, tick: Option<Timestamp>) -> Timestamp {
+    tick.map_or(at, |tick| tick.min(at))
+}

@@ -1,0 +1,180 @@
+//! One control group for each run, so that nothing a hook starts escapes its end (reliability
+//! document, R6).
+//!
+//! Only version 2 is used, wherever it is mounted, with no controllers needed: the group is for
+//! finding and killing processes. Where there is none, the session that the hook leads takes its
+//! place, which a determined child can leave.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+
+/// Where groups can be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Groups {
+    /// The group of the agent itself, within the mounted hierarchy.
+    own: Option<PathBuf>,
+    /// The same, as `/proc/PID/cgroup` names it.
+    named: String,
+}
+
+/// The group of one run.
+#[derive(Debug)]
+pub(crate) struct Group {
+    path: Option<PathBuf>,
+    /// What `/proc/PID/cgroup` says of a process in it.
+    named: String,
+}
+
+impl Groups {
+    /// Looks for the hierarchy and for the agent's own place in it.
+    pub(crate) fn find() -> Groups {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let named = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").to_owned();
+        let mount = mounts.lines().find_map(|line| {
+            let (before, after) = line.split_once(" - ")?;
+            let kind = after.split(' ').next()?;
+            let mut fields = before.split(' ').skip(3);
+            let (root, point) = (fields.next()?, fields.next()?);
+            (kind == "cgroup2").then(|| (root.to_owned(), PathBuf::from(point)))
+        });
+        let own = mount.and_then(|(root, point)| {
+            let below = named.strip_prefix(root.trim_end_matches('/')).unwrap_or(&named);
+            let path = point.join(below.trim_start_matches('/'));
+            usable(&path).then_some(path)
+        });
+        if own.is_none() {
+            tracing::warn!("no control groups: children that leave a hook's session are not found");
+        }
+        Groups { own, named }
+    }
+
+    /// Makes the group of one run.
+    pub(crate) fn create(&self, name: &str) -> Group {
+        let made = self.own.as_ref().and_then(|own| {
+            let path = own.join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => Some(path),
+                Err(error) => {
+                    tracing::warn!(%error, path = %path.display(), "no control group for a hook");
+                    None
+                }
+            }
+        });
+        let named = format!("{}/{name}", self.named.trim_end_matches('/'));
+        Group { path: made, named }
+    }
+}
+
+fn usable(path: &Path) -> bool {
+    let probe = path.join(format!("muster-probe-{}", std::process::id()));
+    match fs::create_dir(&probe) {
+        Ok(()) => fs::remove_dir(&probe).is_ok(),
+        Err(_) => false,
+    }
+}
+
+impl Group {
+    /// The file that a process writes to, to be in it; none if there is no group.
+    pub(crate) fn procs(&self) -> Option<PathBuf> {
+        self.path.as_ref().map(|path| path.join("cgroup.procs"))
+    }
+
+    /// Whether a process is one of the run's. Without a group nobody can say, and the caller is
+    /// taken at its word (the token).
+    pub(crate) fn holds(&self, process: Pid) -> bool {
+        if self.path.is_none() {
+            return true;
+        }
+        let path = format!("/proc/{}/cgroup", process.as_raw_nonzero());
+        let Ok(text) = fs::read_to_string(path) else { return false };
+        text.lines().filter_map(|line| line.strip_prefix("0::")).any(|group| {
+            group == self.named
+                || group.strip_prefix(&self.named).is_some_and(|b| b.starts_with('/'))
+        })
+    }
+
+    /// Whether a process of the run is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Some(path) = &self.path else { return true };
+        fs::read_to_string(path.join("cgroup.events"))
+            .map_or(true, |text| text.lines().any(|line| line == "populated 0"))
+    }
+
+    /// Sends a signal to each process of the run; `leader` is the hook's own, which leads the
+    /// session.
+    pub(crate) fn signal(&self, leader: Option<Pid>, signal: Signal) {
+        if let Some(path) = &self.path {
+            if signal == Signal::KILL && fs::write(path.join("cgroup.kill"), "1").is_ok() {
+                return;
+            }
+            let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+            for process in text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw))
+            {
+                gone_is_fine(rustix::process::kill_process(process, signal));
+            }
+        }
+        if let Some(leader) = leader {
+            gone_is_fine(rustix::process::kill_process_group(leader, signal));
+        }
+    }
+
+    /// Removes the group. It must be empty.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        match &self.path {
+            Some(path) => fs::remove_dir(path),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends what the run left behind: it may finish for `linger`, is asked to end, and is killed
+    /// `grace` later.
+    pub(crate) async fn clear(&self, leader: Option<Pid>, linger: Duration, grace: Duration) {
+        if !self.wait_empty(linger).await {
+            self.signal(leader, Signal::TERM);
+            if !self.wait_empty(grace).await {
+                self.signal(leader, Signal::KILL);
+                if !self.wait_empty(Duration::from_secs(5)).await {
+                    tracing::error!(group = self.named, "processes of a hook cannot be killed");
+                    return;
+                }
+            }
+        }
+        // The kernel lets go of the last process a moment after it is dead.
+        for _ in 0..50 {
+            match self.remove() {
+                Ok(()) => return,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        tracing::warn!(group = self.named, "a hook's control group is not removed");
+    }
+
+    /// Waits until no process is left, at most so long. The kernel offers a notification only
+    /// through a file that must be polled for it; a run that leaves something is rare, so this looks.
+    async fn wait_empty(&self, most: Duration) -> bool {
+        let mut step = Duration::from_millis(1);
+        let mut waited = Duration::ZERO;
+        while !self.is_empty() {
+            if waited >= most {
+                return false;
+            }
+            tokio::time::sleep(step).await;
+            waited += step;
+            step = (step * 2).min(Duration::from_millis(100));
+        }
+        true
+    }
+}
+
+fn gone_is_fine(sent: rustix::io::Result<()>) {
+    if let Err(error) = sent
+        && error != rustix::io::Errno::SRCH
+    {
+        tracing::debug!(%error, "a process of a hook could not be signalled");
+    }
+}

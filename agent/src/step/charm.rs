@@ -1,0 +1,281 @@
+//! Putting a charm's files in place (hook contract, sections 1.12 and 4.9).
+//!
+//! ```text
+//! blob ─inspect─▶ what the charm says, its listing     (from the checked bytes, never from disk)
+//!      ─unpack──▶ .charm-new ─▶ what the new one lacks goes ─▶ each item is renamed into place
+//! ```
+//!
+//! Each rename is whole, so a script that runs keeps its file; what the charm made itself was never
+//! listed and stays. Started again at any point it comes to the same end; the marker file says
+//! whether it did.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use muster_charms::Charm;
+use muster_charms::tree::ItemKind;
+use muster_model::goal::CharmGoal;
+use muster_resolver::Progress;
+use muster_resources::archive::Listed;
+use muster_resources::{Archive, ArchiveError, Digest, Limits, Unpack};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::StepError;
+use crate::fetch::{self, blocking};
+use crate::tools;
+use crate::unit::Unit;
+
+const DEPLOYING: &str = ".juju-deploying";
+const DEPLOYED: &str = ".juju-charm";
+
+#[derive(Debug, Error)]
+enum DeployError {
+    #[error("cannot read the archive")]
+    Archive(#[source] ArchiveError),
+    #[error("the archive is not a charm")]
+    Charm(#[source] muster_charms::charm::CharmError),
+    #[error("cannot write `{}`", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// What is kept of a deployed charm, in the unit's private folder.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    digest: Digest,
+    charm: Charm,
+    /// Path and kind (`f`, `l`, `d`) of each item that the archive held.
+    listing: BTreeMap<String, char>,
+}
+
+pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), StepError> {
+    fetch::blob(&unit.world, goal.digest, None).await?;
+    let held = unit.lock_machine().await;
+    let upgrade = unit.local.deployed.is_some();
+    if !matches!(&unit.local.progress, Progress::Deploying { charm, conflict: None, .. } if charm == goal)
+    {
+        unit.local.begin_deploy(goal.clone());
+        if let Some(resolve) = unit.resolve() {
+            unit.local.resolved = Some((resolve.seq, resolve.count));
+        }
+        unit.save()?;
+    }
+    let archive = unit.world.blobs.path(&goal.digest);
+    let paths = unit.world.settings.paths.clone();
+    let (name, wanted) = (unit.name.clone(), goal.clone());
+    let work = Work {
+        folder: paths.unit(&name),
+        charm: paths.charm(&name),
+        kept: kept_path(&paths.private(&name)),
+        tools: paths.tools(&name),
+        program: unit.world.settings.program.clone(),
+    };
+    let done = blocking(move || work.deploy(&archive, &wanted)).await?;
+    drop(held);
+    match done {
+        Ok(charm) => {
+            unit.set_charm(charm);
+            unit.local.end_deploy();
+            unit.save()
+        }
+        Err(error) => {
+            let why = muster_console::outcome::Chain(&error).to_string();
+            // At an upgrade this waits for the operator; a first deploy is simply tried again.
+            if upgrade {
+                unit.local.conflict(&why);
+                unit.save()?;
+                tracing::warn!(unit = %unit.name, error = why, "upgrade failed");
+                return Ok(());
+            }
+            Err(StepError::Deploy(why))
+        }
+    }
+}
+
+/// What the deployed charm says, as kept when it was put in place.
+pub(crate) fn read_charm(private: &Path) -> Option<Arc<Charm>> {
+    let bytes = fs::read(kept_path(private)).ok()?;
+    serde_json::from_slice::<Kept>(&bytes).ok().map(|kept| Arc::new(kept.charm))
+}
+
+fn kept_path(private: &Path) -> PathBuf {
+    private.join("charm.json")
+}
+
+struct Work {
+    folder: PathBuf,
+    charm: PathBuf,
+    kept: PathBuf,
+    tools: PathBuf,
+    program: PathBuf,
+}
+
+impl Work {
+    fn deploy(&self, archive: &Path, goal: &CharmGoal) -> Result<Arc<Charm>, DeployError> {
+        let write = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DeployError::Write { path, source }
+        };
+        let old: Option<Kept> =
+            fs::read(&self.kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        // Another revision of a resource: the files are those that are there.
+        if let Some(old) = old.as_ref().filter(|old| old.digest == goal.digest)
+            && self.charm.join(DEPLOYED).exists()
+        {
+            return Ok(Arc::new(old.charm.clone()));
+        }
+        let opened = Archive::open(archive).map_err(DeployError::Archive)?;
+        let wanted = |name: &str| {
+            !name.contains('/') && (is_yaml(name) || name == "version" || name == "revision")
+        };
+        let inspected =
+            opened.inspect(&Limits::charm(), &goal.digest, wanted).map_err(DeployError::Archive)?;
+        let charm = Charm::read(&inspected.files).map_err(DeployError::Charm)?;
+        fs::create_dir_all(&self.charm).map_err(write(&self.charm))?;
+        crate::paths::private_folder(&self.folder).map_err(write(&self.folder))?;
+        tool_links(&self.tools, &self.program).map_err(write(&self.tools))?;
+        let marker = self.charm.join(DEPLOYING);
+        fs::write(&marker, format!("{}\n", goal.url)).map_err(write(&marker))?;
+        let fresh = self.folder.join(".charm-new");
+        remove_any(&fresh).map_err(write(&fresh))?;
+        let how = Unpack { limits: Limits::charm(), strip: 0, expected: Some(goal.digest) };
+        opened.unpack(&fresh, &how).map_err(DeployError::Archive)?;
+        let listing: BTreeMap<String, ItemKind> =
+            inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
+        if let Some(old) = &old {
+            let old = old.listing.iter().map(|(path, word)| (path.clone(), from_word(*word)));
+            for path in muster_charms::upgrade::removals(&old.collect(), &listing) {
+                let path = self.charm.join(path);
+                remove_any(&path).map_err(write(&path))?;
+            }
+        }
+        self.lay(&fresh, &inspected.entries)?;
+        self.mark_hooks(&charm, &listing)?;
+        let revision = self.charm.join("revision");
+        fs::write(&revision, goal.url.revision.to_string()).map_err(write(&revision))?;
+        let kept = Kept {
+            digest: goal.digest,
+            charm,
+            listing: listing.iter().map(|(path, kind)| (path.clone(), word(*kind))).collect(),
+        };
+        save(&self.kept, &kept).map_err(write(&self.kept))?;
+        remove_any(&fresh).map_err(write(&fresh))?;
+        let done = self.charm.join(DEPLOYED);
+        fs::rename(&marker, &done).map_err(write(&done))?;
+        fs::File::open(&self.charm)
+            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
+            .map_err(write(&self.charm))?;
+        Ok(Arc::new(kept.charm))
+    }
+
+    /// Moves each item of the new charm to its place. Folders come before what lies in them.
+    fn lay(&self, fresh: &Path, entries: &BTreeMap<String, Listed>) -> Result<(), DeployError> {
+        for (path, listed) in entries {
+            let (from, to) = (fresh.join(path), self.charm.join(path));
+            let there = fs::symlink_metadata(&to);
+            let is_folder = there.as_ref().is_ok_and(fs::Metadata::is_dir);
+            let done = match listed {
+                Listed::Folder if is_folder => Ok(()),
+                Listed::Folder => remove_any(&to).and_then(|()| fs::create_dir(&to)),
+                Listed::File { .. } | Listed::Link { .. } => {
+                    let cleared = if is_folder { fs::remove_dir_all(&to) } else { Ok(()) };
+                    cleared.and_then(|()| fs::rename(&from, &to))
+                }
+            };
+            done.map_err(|source| DeployError::Write { path: to, source })?;
+        }
+        Ok(())
+    }
+
+    /// Each plain file in `hooks/` that is called like a hook of this charm may be run, whatever the
+    /// archive says of it.
+    fn mark_hooks(
+        &self,
+        charm: &Charm,
+        listing: &BTreeMap<String, ItemKind>,
+    ) -> Result<(), DeployError> {
+        for name in charm.hook_names() {
+            let path = format!("hooks/{name}");
+            if listing.get(&path) != Some(&ItemKind::File) {
+                continue;
+            }
+            let path = self.charm.join(path);
+            let changed = fs::metadata(&path).and_then(|file| {
+                let mode = file.permissions().mode() | 0o100;
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+            });
+            changed.map_err(|source| DeployError::Write { path: path.clone(), source })?;
+        }
+        Ok(())
+    }
+}
+
+fn is_yaml(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "yaml")
+}
+
+fn kind(listed: &Listed) -> ItemKind {
+    match listed {
+        Listed::Folder => ItemKind::Folder,
+        Listed::File { .. } => ItemKind::File,
+        Listed::Link { .. } => ItemKind::Link,
+    }
+}
+
+fn word(kind: ItemKind) -> char {
+    match kind {
+        ItemKind::Folder => 'd',
+        ItemKind::File => 'f',
+        ItemKind::Link => 'l',
+    }
+}
+
+fn from_word(word: char) -> ItemKind {
+    match word {
+        'd' => ItemKind::Folder,
+        'l' => ItemKind::Link,
+        _ => ItemKind::File,
+    }
+}
+
+fn save(path: &Path, kept: &Kept) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let bytes = serde_json::to_vec(kept)?;
+    let mut file = fs::File::create(&fresh)?;
+    io::Write::write_all(&mut file, &bytes)?;
+    file.sync_all()?;
+    fs::rename(fresh, path)
+}
+
+fn remove_any(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    }
+}
+
+/// The links under which the binary is each tool (hook contract, section 3.4). A link of an older
+/// agent to a tool that is no more goes.
+pub(crate) fn tool_links(folder: &Path, program: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let known = entry.file_name().to_str().is_some_and(tools::is_tool);
+        if !known || fs::read_link(entry.path()).ok().as_deref() != Some(program) {
+            remove_any(&entry.path())?;
+        }
+    }
+    for name in tools::names() {
+        match std::os::unix::fs::symlink(program, folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

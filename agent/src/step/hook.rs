@@ -1,0 +1,193 @@
+//! Running a hook (hook contract, sections 3 and 4.14).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_model::Hook;
+use muster_resolver::{Next, Step};
+
+use super::StepError;
+use crate::hook::context::{About, Context, Reboot};
+use crate::hook::process::{self, Ended, Plan, Ran, StartError};
+use crate::tools;
+use crate::unit::Unit;
+use crate::unit_log::Level;
+
+/// A run that is over: what became of its process, and what its tools left.
+pub(super) struct Over {
+    pub(super) ran: Result<Option<Ran>, StartError>,
+    pub(super) context: Option<Context>,
+}
+
+pub(super) async fn run(unit: &mut Unit, step: &Step, hook: &Hook) -> Result<(), StepError> {
+    unit.fetch_settings().await?;
+    let held = unit.lock_machine().await;
+    // Others ran while this waited for its turn: is it still the thing to do?
+    if unit.next() != Some(Next::Run(step.clone())) {
+        return Ok(());
+    }
+    let inputs = unit.inputs();
+    unit.local.begin(hook.clone(), inputs);
+    unit.save()?;
+    let over = execute(unit, About::Hook(hook.clone()), None).await?;
+    drop(held);
+    if *hook == Hook::UpdateStatus {
+        unit.next_tick();
+    }
+    settle(unit, hook, over);
+    unit.save()
+}
+
+/// What the end of the process means for the hook.
+fn settle(unit: &mut Unit, hook: &Hook, over: Over) {
+    let Over { ran, context } = over;
+    let reboot = context.as_ref().and_then(|context| context.reboot);
+    unit.reboot = reboot;
+    let failed = |unit: &mut Unit, reason: &str| {
+        unit.log.write(Level::Error, &hook.to_string(), &format!("hook failed: {reason}"));
+        unit.local.failed(reason);
+        unit.reboot = None;
+    };
+    let ended = match ran {
+        Ok(Some(ran)) => ran.ended,
+        Ok(None) => {
+            let text = "skipped: the charm has no such hook";
+            unit.log.write(Level::Debug, &hook.to_string(), text);
+            Ended::Exit(0)
+        }
+        Err(error) => {
+            return failed(unit, &muster_console::outcome::Chain(&error).to_string());
+        }
+    };
+    match ended {
+        Ended::Exit(0) => match context {
+            Some(context) => {
+                let effects = with_network_keys(unit, hook, context);
+                unit.local.ended(effects);
+            }
+            None => failed(unit, "the agent lost what the hook wrote"),
+        },
+        Ended::Exit(code) => failed(unit, &format!("exit status {code}")),
+        // Ended by somebody outside, or to restart the machine: it runs again from scratch.
+        Ended::Signal(9 | 15) => unit.local.terminated(),
+        Ended::Killed => {
+            unit.local.terminated();
+            unit.reboot_due = reboot == Some(Reboot::Now);
+        }
+        Ended::Signal(signal) => failed(unit, &format!("killed by signal {signal}")),
+        Ended::Overrun => failed(unit, "it took too long and was ended"),
+    }
+}
+
+/// On `config-changed` the keys of the network are written anew, before what the charm wrote itself
+/// (section 4.15).
+fn with_network_keys(unit: &Unit, hook: &Hook, context: Context) -> muster_model::Effects {
+    let mut effects = context.effects;
+    if *hook != Hook::ConfigChanged {
+        return effects;
+    }
+    let own = muster_model::name::Member::Unit(unit.name.clone());
+    for (id, _) in context.relations.iter().filter(|(_, view)| view.in_scope) {
+        let kept = context.cache.bags.get(&(*id, own.clone()));
+        for (key, value) in tools::bag_keys(&context.goal) {
+            let same = kept.is_some_and(|(_, bag)| bag.get(key) == Some(&value));
+            if !same {
+                let change = effects.unit_settings.entry(*id).or_default();
+                change.entry(key.to_owned()).or_insert(Some(value));
+            }
+        }
+    }
+    effects
+}
+
+/// A command in place of the charm's own program.
+pub(super) struct Shell {
+    pub(super) command: String,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// Runs whatever `about` says, with tools served, to its end.
+pub(super) async fn execute(
+    unit: &mut Unit,
+    about: About,
+    shell: Option<Shell>,
+) -> Result<Over, StepError> {
+    let settings = Arc::clone(&unit.world.settings);
+    let charm_folder = settings.paths.charm(&unit.name);
+    let what = match &about {
+        About::Hook(hook) => Some(format!("hooks/{hook}")),
+        About::Action { name, .. } => Some(format!("actions/{name}")),
+        About::Command { .. } => None,
+    };
+    let program = match (&what, &shell) {
+        (Some(what), _) => process::program(&charm_folder, what),
+        (None, _) => Ok(Some("/bin/bash".into())),
+    };
+    let program = match program {
+        Ok(Some(program)) => program,
+        Ok(None) => {
+            let context = unit.context(about).map_err(StepError::Prepare)?;
+            return Ok(Over { ran: Ok(None), context: Some(context) });
+        }
+        Err(error) => return Ok(Over { ran: Err(error), context: None }),
+    };
+    let deadline = match (&about, &shell) {
+        (About::Hook(Hook::UpdateStatus), _) => Some(settings.update_status_deadline),
+        (About::Hook(_), _) => Some(settings.hook_deadline),
+        (_, Some(shell)) => shell.timeout,
+        _ => None,
+    };
+    let keep = !matches!(about, About::Hook(_));
+    let part = about.word();
+    let executing = about.executing();
+    let ticks = matches!(about, About::Hook(Hook::UpdateStatus));
+    let cancel = task_of(&about).map(|task| unit.watch_cancel(task));
+    let context = unit.context(about).map_err(StepError::Prepare)?;
+    let kill = context.kill.clone();
+    let variables = crate::hook::environment::variables(&context);
+    let group = Arc::new(unit.new_group());
+    if !ticks {
+        unit.world.set_executing(&unit.name, Some(executing));
+    }
+    let serving = unit.server.open(context, Arc::clone(&group));
+    let args = shell.map_or_else(Vec::new, |shell| vec!["-c".into(), shell.command.into()]);
+    let plan = Plan {
+        settings: &settings,
+        program: &program,
+        args,
+        cwd: charm_folder,
+        variables,
+        deadline,
+        keep,
+        log: Some((&unit.log, part)),
+    };
+    let watch = async {
+        match cancel {
+            Some(cancel) => cancel.await,
+            None => std::future::pending().await,
+        }
+        kill.cancel();
+        std::future::pending::<()>().await;
+    };
+    let ran = tokio::select! {
+        ran = process::run(plan, group, &kill) => ran,
+        () = watch => unreachable_run(),
+    };
+    // The tools' last word: what they wrote until now counts, what comes later is refused.
+    let context = serving.close().await;
+    unit.world.set_executing(&unit.name, None);
+    Ok(Over { ran: ran.map(Some), context })
+}
+
+/// `watch` never ends, so the run always does.
+fn unreachable_run() -> Result<Ran, StartError> {
+    Ok(Ran { ended: Ended::Killed, stdout: Vec::new(), stderr: Vec::new() })
+}
+
+fn task_of(about: &About) -> Option<muster_model::name::TaskId> {
+    match about {
+        About::Action { task, .. } => Some(*task),
+        About::Command { task, .. } => *task,
+        About::Hook(_) => None,
+    }
+}

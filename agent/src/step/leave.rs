@@ -1,0 +1,67 @@
+//! Taking everything of a unit from the machine.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use muster_model::name::StorageId;
+use muster_resolver::{Progress, StorageSeen};
+
+use super::StepError;
+use crate::fetch::blocking;
+use crate::mount;
+use crate::unit::Unit;
+
+pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
+    unit.local.progress = Progress::Leaving;
+    unit.local.task = None;
+    unit.save()?;
+    let goal = unit.goal();
+    let wanted = goal.as_ref().and_then(|goal| goal.units.get(&unit.name));
+    let kept: Vec<(StorageId, bool)> = unit
+        .local
+        .storage
+        .iter()
+        .filter(|(_, local)| local.made && !local.released)
+        .map(|(id, _)| {
+            let goal = wanted.and_then(|goal| goal.storage.get(id));
+            (id.clone(), goal.is_some_and(|goal| goal.destroy))
+        })
+        .collect();
+    for (id, destroy) in kept {
+        let (paths, name) = (unit.world.settings.paths.clone(), id.clone());
+        let released = blocking(move || mount::release(&paths, &name, destroy)).await?;
+        if let Err(error) = released {
+            // A busy mount holds the unit here; nothing is forgotten (R14).
+            let why = muster_console::outcome::Chain(&error).to_string();
+            let again = unit.world.clock.now() + std::time::Duration::from_secs(10);
+            unit.seen.storage.insert(id.clone(), StorageSeen::Trouble(why.clone(), again));
+            return Err(StepError::Leave(why));
+        }
+        unit.local.storage.entry(id).or_default().released = true;
+        unit.save()?;
+    }
+    let paths = unit.world.settings.paths.clone();
+    let folders = [paths.unit(&unit.name), paths.tools(&unit.name)];
+    blocking(move || folders.iter().try_for_each(|folder| remove(folder)))
+        .await?
+        .map_err(|error| StepError::Leave(error.to_string()))?;
+    unit.local.progress = Progress::Left;
+    unit.save()
+}
+
+/// Removes a folder unless something foreign is mounted in it: what is under a mount is not ours.
+fn remove(folder: &Path) -> io::Result<()> {
+    let table = fs::read_to_string("/proc/self/mountinfo")?;
+    let foreign = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .find(|point| Path::new(point).starts_with(folder));
+    if let Some(point) = foreign {
+        return Err(io::Error::other(format!("`{point}` is still mounted")));
+    }
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,120 @@
+//! The tool's side of a call: what the binary does when it is started under a tool's name.
+//!
+//! Nothing of the agent is set up here: no runtime, no log, no configuration. A hook calls its tools
+//! by the hundred, and each is a process of its own (performance document, Q8).
+
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use crate::wire::{self, Answer, Call};
+
+/// Carries out the tool called `name` and returns its exit code.
+#[must_use]
+pub fn run(name: &str) -> u8 {
+    match call(name) {
+        Ok(answer) => give(&answer).unwrap_or(1),
+        Err(problem) => {
+            say(&format!("ERROR {problem}\n"));
+            1
+        }
+    }
+}
+
+fn call(name: &str) -> Result<Answer, String> {
+    let variable = |key: &str| match env::var(key) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        _ => Err(format!("{key} not set")),
+    };
+    let context = variable("JUJU_CONTEXT_ID")?;
+    let socket = variable("JUJU_AGENT_SOCKET_ADDRESS")?;
+    let args: Result<Vec<String>, String> = env::args_os()
+        .skip(1)
+        .map(|word| word.into_string().map_err(|word| format!("argument {word:?} is not UTF-8")))
+        .collect();
+    let args = args?;
+    let stdin = if reads_stdin(name, &args) { Some(stdin()?) } else { None };
+    let call = Call { context, tool: name.to_owned(), cwd: cwd(), stdin, args };
+    exchange(Path::new(&socket), &call).map_err(|error| format!("cannot reach the agent: {error}"))
+}
+
+/// One call over `socket`.
+pub(crate) fn exchange(socket: &Path, call: &Call) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket)?;
+    wire::write(&mut stream, &call.fields())?;
+    Answer::from_fields(wire::read(io::BufReader::new(stream))?)
+}
+
+/// The working directory as the agent can use it; empty if there is none any more.
+pub(crate) fn cwd() -> String {
+    env::current_dir()
+        .ok()
+        .and_then(|path| path.into_os_string().into_string().ok())
+        .unwrap_or_default()
+}
+
+/// Whether the tool takes standard input with these words. All others leave it alone: a `while read`
+/// loop that calls them goes on (hook contract, section 3.4).
+fn reads_stdin(name: &str, args: &[String]) -> bool {
+    if !matches!(name, "relation-set" | "state-set") {
+        return false;
+    }
+    let mut before = "";
+    for word in args {
+        if word == "--" {
+            return false;
+        }
+        if word == "--file=-" || (before == "--file" && word == "-") {
+            return true;
+        }
+        before = word;
+    }
+    false
+}
+
+fn stdin() -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let most = wire::MAX_MESSAGE as u64 + 1;
+    match io::stdin().lock().take(most).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(format!("cannot read standard input: {error}")),
+    }
+}
+
+/// Leaves the answer where the caller looks for it.
+pub(crate) fn give(answer: &Answer) -> io::Result<u8> {
+    if answer.output.is_empty() {
+        io::stdout().lock().write_all(&answer.stdout)?;
+    } else if let Err(error) = fs::write(&answer.output, &answer.stdout) {
+        say(&format!("ERROR cannot write {:?}: {error}\n", answer.output));
+        return Ok(1);
+    }
+    io::stderr().lock().write_all(&answer.stderr)?;
+    Ok(answer.code)
+}
+
+fn say(text: &str) {
+    // If even this fails there is nobody to tell; the exit code remains.
+    let _nobody = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reads_stdin;
+
+    #[test]
+    fn e22_only_a_file_dash_takes_standard_input() {
+        let reads = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            reads_stdin(&words[0], &words[1..])
+        };
+        assert!(reads("relation-set -r 1 --file -"));
+        assert!(reads("state-set --file=- a=b"));
+        assert!(!reads("config-get key"));
+        assert!(!reads("relation-set a=b"));
+        assert!(!reads("relation-set --file x -"));
+        assert!(!reads("juju-log --file -"));
+    }
+}

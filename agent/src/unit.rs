@@ -1,0 +1,430 @@
+//! One unit: ask what to do, do it, write it down, again.
+//!
+//! The task owns everything of the unit: journal, cache, socket. It is woken by a new goal, a new
+//! lease, a time that has come, or a command from the machine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_charms::Charm;
+use muster_model::goal::{Goal, ModelSettings};
+use muster_model::name::{StorageId, TaskId, UnitName};
+use muster_model::record::Resolve;
+use muster_model::{Effects, Revision, Seq};
+use muster_resolver::{Inputs, Local, Next, Progress, Seen, TaskProgress, next, recover};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::hook::cgroup::{Group, Groups};
+use crate::hook::context::{About, Context, Reboot, relations};
+use crate::hook::server::Server;
+use crate::hook::snapshot::Cache;
+use crate::journal::{Journal, JournalError};
+use crate::lock::Held;
+use crate::paths::private_folder;
+use crate::random;
+use crate::step::{self, ExecRequest, StepError};
+use crate::unit_log::UnitLog;
+use crate::world::World;
+
+/// What a unit says when it has nothing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) unit: UnitName,
+    pub(crate) revision: Revision,
+    /// What it waits for; empty if for nothing.
+    pub(crate) waits: String,
+}
+
+/// How a unit's task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnitEnd {
+    /// The unit has left the machine.
+    Gone,
+    /// The agent is stopping; the unit goes on after the next start.
+    Stopped,
+}
+
+/// A unit and all that belongs to it.
+pub(crate) struct Unit {
+    pub(crate) name: UnitName,
+    pub(crate) world: World,
+    pub(crate) local: Local,
+    pub(crate) seen: Seen,
+    pub(crate) cache: Cache,
+    pub(crate) charm: Option<Arc<Charm>>,
+    pub(crate) server: Server,
+    pub(crate) log: UnitLog,
+    /// Where the charm finds storages that are ready.
+    pub(crate) locations: BTreeMap<StorageId, PathBuf>,
+    /// Asked for by the hook whose commit is under way.
+    pub(crate) reboot: Option<Reboot>,
+    /// To be done now.
+    pub(crate) reboot_due: bool,
+    pub(crate) stop: CancellationToken,
+    journal: Journal,
+    groups: Groups,
+    goals: watch::Receiver<Option<Arc<Goal>>>,
+    /// The goal that this step looks at; taken anew before each.
+    goal: Option<Arc<Goal>>,
+    rest: mpsc::Sender<Rest>,
+    rested: Option<Rest>,
+    exec: mpsc::Receiver<ExecRequest>,
+    runs: u64,
+}
+
+impl Unit {
+    /// Takes up the unit where its journal says, or begins one.
+    pub(crate) fn open(
+        name: UnitName,
+        world: World,
+        groups: Groups,
+        rest: mpsc::Sender<Rest>,
+        exec: mpsc::Receiver<ExecRequest>,
+        stop: CancellationToken,
+    ) -> Result<Unit, StepError> {
+        let paths = &world.settings.paths;
+        let private = paths.private(&name);
+        let path = private.join("journal");
+        let prepare = StepError::Prepare;
+        private_folder(&private).map_err(prepare)?;
+        let mut goals = world.goal.subscribe();
+        let goal = goals.borrow_and_update().clone();
+        let known = goal.as_ref().and_then(|goal| goal.units.get(&name)).map(|goal| goal.seq);
+        let (journal, local) = match Journal::open(&path)? {
+            Some((journal, local)) => (journal, local),
+            None => {
+                let local = Local::new(known.unwrap_or(Seq::ZERO));
+                (Journal::create(&path, &local)?, local)
+            }
+        };
+        private_folder(&paths.unit(&name)).map_err(prepare)?;
+        let program = &world.settings.program;
+        step::tool_links(&paths.tools(&name), program).map_err(prepare)?;
+        let server = Server::start(&paths.socket(&name), stop.clone()).map_err(prepare)?;
+        let log = UnitLog::open(&name, &paths.log(&name), world.spool.clone(), world.clock);
+        let charm = step::read_charm(&private);
+        let seen = Seen { boot: world.boot.to_string(), ..Seen::default() };
+        let mut unit = Unit {
+            name,
+            world,
+            local,
+            seen,
+            cache: Cache::default(),
+            charm: None,
+            server,
+            log,
+            locations: BTreeMap::new(),
+            reboot: None,
+            reboot_due: false,
+            stop,
+            journal,
+            groups,
+            goals,
+            goal,
+            rest,
+            rested: None,
+            exec,
+            runs: 0,
+        };
+        if let Some(charm) = charm {
+            unit.set_charm(charm);
+        }
+        recover(&mut unit.local);
+        unit.next_tick();
+        unit.save()?;
+        Ok(unit)
+    }
+
+    /// Goes on until the unit has left or the agent stops.
+    pub(crate) async fn run(&mut self) -> Result<UnitEnd, StepError> {
+        let mut tries: u32 = 0;
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(UnitEnd::Stopped);
+            }
+            self.goal = self.goals.borrow_and_update().clone();
+            if self.reboot_due {
+                self.reboot_due = false;
+                crate::reboot::now(&self.world, &self.name).await;
+                return Ok(UnitEnd::Stopped);
+            }
+            if let Ok(request) = self.exec.try_recv() {
+                if let Err(error) = step::exec(self, request).await {
+                    self.note(&error);
+                }
+                continue;
+            }
+            let Some(next) = self.next() else {
+                self.wait(None).await;
+                continue;
+            };
+            match next {
+                Next::Run(step) => match step::perform(self, &step).await {
+                    Ok(()) => tries = 0,
+                    Err(StepError::Stopping) => return Ok(UnitEnd::Stopped),
+                    Err(StepError::Failpoint) => return Err(StepError::Failpoint),
+                    Err(error) => {
+                        tries = tries.saturating_add(1);
+                        let why = self.note(&error);
+                        self.rest(why).await;
+                        let wait =
+                            (error.wait() * (1 << tries.min(6))).min(Duration::from_secs(60));
+                        let at = self.world.clock.now() + wait;
+                        self.wait(Some(at)).await;
+                    }
+                },
+                Next::Wait { reason, until } => {
+                    self.rest(reason.to_string()).await;
+                    self.wait(until).await;
+                }
+                Next::Idle { until } => {
+                    self.rest(String::new()).await;
+                    self.wait(until).await;
+                }
+                Next::Gone => {
+                    self.forget()?;
+                    return Ok(UnitEnd::Gone);
+                }
+            }
+        }
+    }
+
+    /// The error is logged here, where nobody passes it on any more.
+    fn note(&self, error: &StepError) -> String {
+        let text = muster_console::outcome::Chain(error).to_string();
+        tracing::warn!(unit = %self.name, error = text, "a step did not come to its end");
+        text
+    }
+
+    async fn rest(&mut self, waits: String) {
+        let Some(goal) = &self.goal else { return };
+        let rest = Rest { unit: self.name.clone(), revision: goal.revision, waits };
+        if self.rested.as_ref() == Some(&rest) {
+            return;
+        }
+        self.rested = Some(rest.clone());
+        // The machine's task ends after its units, or all of it ends.
+        let _ending = self.rest.send(rest).await;
+    }
+
+    async fn wait(&mut self, until: Option<muster_model::Timestamp>) {
+        let clock = self.world.clock;
+        let time = async {
+            match until {
+                Some(at) => tokio::time::sleep(clock.until(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = time => {}
+            changed = self.goals.changed() => {
+                if changed.is_err() {
+                    self.stop.cancelled().await;
+                }
+            }
+            Some(request) = self.exec.recv() => {
+                if let Err(error) = step::exec(self, request).await {
+                    self.note(&error);
+                }
+            }
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// What to do next, as of the goal that this step looks at. None: nothing is known of the unit,
+    /// which is no reason to take anything away (R7).
+    pub(crate) fn next(&mut self) -> Option<Next> {
+        let goal = self.goals.borrow().clone()?;
+        self.seen.addresses.clone_from(&goal.addresses);
+        self.seen.leads = self.world.leads(&self.name, Duration::ZERO);
+        self.goal = Some(Arc::clone(&goal));
+        let wanted = goal.units.get(&self.name);
+        let Some(wanted) = wanted else {
+            // Reports go out all the same; and who has reported that it left is gone.
+            let settings: &ModelSettings = &goal.settings;
+            let report = self.local.outstanding().map(muster_resolver::Step::Report);
+            return match (&self.local.progress, report) {
+                (Progress::Gone, _) => Some(Next::Gone),
+                (_, Some(report)) => {
+                    tracing::debug!(retry = settings.retry_hooks, "a report of a parked unit");
+                    Some(Next::Run(report))
+                }
+                _ => None,
+            };
+        };
+        let now = self.world.clock.now();
+        Some(next(&self.name, &self.local, &self.seen, wanted, &goal.settings, now))
+    }
+
+    /// The goal that this step looks at.
+    pub(crate) fn goal(&self) -> Option<Arc<Goal>> {
+        self.goal.clone()
+    }
+
+    /// What a hook sees that starts now.
+    pub(crate) fn inputs(&self) -> Inputs {
+        let wanted = self.goal.as_ref().and_then(|goal| goal.units.get(&self.name));
+        match wanted {
+            Some(wanted) => Inputs::of(wanted, &self.seen),
+            None => Inputs::default(),
+        }
+    }
+
+    /// The operator's last answer.
+    pub(crate) fn resolve(&self) -> Option<Resolve> {
+        self.goal.as_ref()?.units.get(&self.name)?.resolve
+    }
+
+    /// Its count.
+    pub(crate) fn answered(&self) -> u32 {
+        self.resolve().map_or(0, |resolve| resolve.count)
+    }
+
+    /// Puts the next `update-status` off by the model's interval, a fifth more or less.
+    pub(crate) fn next_tick(&mut self) {
+        let interval = self.goal.as_ref().map_or(300_000, |goal| goal.settings.update_status_ms);
+        let parts = 800 + u64::from(random::thousandth()) * 2 / 5;
+        let wait = Duration::from_millis(interval.saturating_mul(parts) / 1000);
+        self.seen.tick = Some(self.world.clock.now() + wait);
+    }
+
+    /// Takes over what the charm on disk says.
+    pub(crate) fn set_charm(&mut self, charm: Arc<Charm>) {
+        self.seen.endpoints = Some(charm.metadata.endpoints.keys().cloned().collect());
+        self.charm = Some(charm);
+    }
+
+    /// Writes the journal; on disk when this returns.
+    pub(crate) fn save(&mut self) -> Result<(), StepError> {
+        let place = place(&self.local);
+        let points = &self.world.settings.failpoints;
+        if points.hit(&format!("before {place}")) {
+            return Err(StepError::Failpoint);
+        }
+        self.journal.write(&self.local)?;
+        if points.hit(&format!("after {place}")) {
+            return Err(StepError::Failpoint);
+        }
+        Ok(())
+    }
+
+    /// Waits for the machine's lock, unless the model lets units run side by side.
+    pub(crate) async fn lock_machine(&self) -> Held {
+        let parallel = self.goal.as_ref().is_some_and(|goal| goal.settings.parallel_hooks);
+        if parallel { self.world.locks.none() } else { self.world.locks.machine().await }
+    }
+
+    /// Fetches what other members said, if anything of it is new.
+    pub(crate) async fn fetch_settings(&mut self) -> Result<(), StepError> {
+        let Some(goal) = self.goal.clone() else { return Ok(()) };
+        let Some(wanted) = goal.units.get(&self.name) else { return Ok(()) };
+        if !self.cache.lacks(&self.name, wanted) {
+            return Ok(());
+        }
+        let request = self.cache.request();
+        let call = self.world.controller.snapshot(&self.name, &request);
+        let snapshot = tokio::select! {
+            snapshot = call => snapshot.map_err(StepError::Snapshot)?,
+            () = self.stop.cancelled() => return Err(StepError::Stopping),
+        };
+        self.cache.take(wanted, snapshot);
+        Ok(())
+    }
+
+    /// What a run that starts now is bound to.
+    pub(crate) fn context(&mut self, about: About) -> std::io::Result<Context> {
+        let missing = |what: &'static str| std::io::Error::other(what);
+        let goal = self.goal.clone().ok_or_else(|| missing("there is no goal"))?;
+        let charm = self.charm.clone().ok_or_else(|| missing("the charm is missing from disk"))?;
+        let id = format!("{}-{}-{}", self.name, about.word(), random::hexadecimal(32)?);
+        let relations = match goal.units.get(&self.name) {
+            Some(wanted) => relations(&about, &self.name, &self.local, wanted, &charm),
+            None => BTreeMap::new(),
+        };
+        Ok(Context {
+            id,
+            unit: self.name.clone(),
+            about,
+            goal,
+            charm,
+            relations,
+            cache: self.cache.clone(),
+            effects: Effects::default(),
+            action: Default::default(),
+            reboot: None,
+            storage: self.locations.clone(),
+            denied: false,
+            status: None,
+            log: self.log.clone(),
+            world: self.world.clone(),
+            kill: CancellationToken::new(),
+        })
+    }
+
+    /// The control group of the next run.
+    pub(crate) fn new_group(&mut self) -> Group {
+        self.runs += 1;
+        let name = format!("muster-{}-{}-{}", self.name.tag(), std::process::id(), self.runs);
+        self.groups.create(&name)
+    }
+
+    /// Ends when an operator wants the task ended.
+    pub(crate) fn watch_cancel(&self, task: TaskId) -> impl Future<Output = ()> + use<> {
+        let mut goals = self.goals.clone();
+        let name = self.name.clone();
+        async move {
+            let wanted = |goal: &Option<Arc<Goal>>| {
+                goal.as_ref()
+                    .and_then(|goal| goal.units.get(&name))
+                    .is_some_and(|goal| goal.tasks.iter().any(|t| t.id == task && t.cancel))
+            };
+            if goals.wait_for(wanted).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Commits what a command from the machine wrote.
+    pub(crate) async fn commit_outside(&mut self, effects: Effects) -> Result<(), String> {
+        let chain = |error: StepError| muster_console::outcome::Chain(&error).to_string();
+        self.local.task = Some(TaskProgress::Outside { effects });
+        self.save().map_err(chain)?;
+        let Some(report) = self.local.outstanding() else { return Ok(()) };
+        let step = muster_resolver::Step::Report(report);
+        step::perform(self, &step).await.map_err(chain)
+    }
+
+    /// Deletes what is left of the unit: its journal, which is the last that knows of it.
+    fn forget(&self) -> Result<(), StepError> {
+        let private = self.world.settings.paths.private(&self.name);
+        match std::fs::remove_dir_all(&private) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(JournalError::Write { path: private, source: error }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the journal says, in a word: the name of the failpoints around it.
+fn place(local: &Local) -> &'static str {
+    match (&local.task, &local.progress) {
+        (Some(TaskProgress::Running(_)), _) => "task-running",
+        (Some(TaskProgress::Ended { .. }), _) => "task-ended",
+        (Some(TaskProgress::Outside { .. }), _) => "outside",
+        (None, Progress::Idle) => "idle",
+        (None, Progress::Deploying { .. }) => "deploying",
+        (None, Progress::Deployed { .. }) => "deployed",
+        (None, Progress::Queued { .. }) => "queued",
+        (None, Progress::Running { .. }) => "running",
+        (None, Progress::Committing { .. }) => "committing",
+        (None, Progress::Failing { .. }) => "failing",
+        (None, Progress::Failed { .. }) => "failed",
+        (None, Progress::Leaving) => "leaving",
+        (None, Progress::Left) => "left",
+        (None, Progress::Gone) => "gone",
+    }
+}
