@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::yaml::{Field, FieldError};
 
 /// The operating systems that a base may name.
-pub const SYSTEMS: [&str; 6] = ["ubuntu", "centos", "windows", "osx", "opensuse", "genericlinux"];
+pub const SYSTEMS: [&str; 7] =
+    ["ubuntu", "centos", "windows", "osx", "opensuse", "genericlinux", "debian"];
 
 /// The risks of a channel, the safest first.
 pub const RISKS: [&str; 4] = ["stable", "candidate", "beta", "edge"];
