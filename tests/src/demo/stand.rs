@@ -22,14 +22,21 @@ pub fn controller(hand: &Hand, voice: &Voice) -> Result<(), DemoError> {
     let name = hand.controller();
     let work = voice.work(format!("controller {name}"));
     let answers = hand.bare(&["show-controller", name, "--format", "json"]).run().is_ok();
-    if answers {
-        work.done("already there");
+    let known = hand.bare(&["controllers", "--format", "json"]).run();
+    let known = known.map_err(|source| failed(&["controllers"], source))?;
+    let (outcome, args) = if answers {
+        ("already there", None)
+    } else if known.contains(&format!("\"{name}\"")) {
+        // This host was started again, or somebody ended it.
+        ("started again", Some(vec!["start-controller", name]))
     } else {
-        let args = ["bootstrap", "localhost", name];
+        ("bootstrapped on this host", Some(vec!["bootstrap", "localhost", name]))
+    };
+    if let Some(args) = args {
         let done = hand.bare(&args).run_with(|line| note(&work, line));
         done.map_err(|source| failed(&args, source))?;
-        work.done("bootstrapped on this host");
     }
+    work.done(outcome);
     let args = ["models", "--controller", name, "--format", "json"];
     let printed = hand.bare(&args).run().map_err(|source| failed(&args, source))?;
     let models: Value = serde_json::from_str(&printed)
