@@ -158,6 +158,8 @@ impl Machine {
         helpers.spawn(tell_facts(world.clone(), self.stop.clone()));
         helpers.spawn(machine_task::serve(world.clone(), self.groups.clone(), self.stop.clone()));
         let mut goals = world.goal.subscribe();
+        // A goal may have come before anybody listened.
+        goals.mark_changed();
         let mut end = RunEnd::Stopped;
         loop {
             tokio::select! {
