@@ -6,10 +6,10 @@
 use crate::caller::Caller;
 use crate::command::{Command, EstateCommand, ModelCommand};
 use crate::draft::Draft;
-use crate::name::{MachineId, ModelId, UserName};
-use crate::record::{ControllerAccess, ModelAccess, ModelInfo, Only, Unit, User};
+use crate::name::{MachineId, ModelId, TaskId, UnitName, UserName};
+use crate::record::{ControllerAccess, ModelAccess, ModelInfo, Only, Task, TaskTarget, Unit, User};
 use crate::refusal::{Code, Refusal};
-use crate::report::{Report, ReportBody};
+use crate::report::{NowReport, Report, ReportBody, StepReport};
 
 /// Refuses a command that its caller may not give.
 ///
@@ -133,17 +133,65 @@ pub fn report(draft: &mut Draft<'_>, caller: &Caller, told: &Report) -> Result<(
         if machine == at { Ok(()) } else { Err(denied("an agent speaks for its own machine only")) }
     };
     match &told.body {
-        ReportBody::Facts { machine, .. }
-        | ReportBody::MachineDone { machine }
-        | ReportBody::Rest { machine, .. }
-        | ReportBody::MachineTask { machine, .. } => own(*machine),
-        ReportBody::Step { unit, .. } | ReportBody::Now { unit, .. } => {
-            match draft.get_in::<Unit>(told.model, unit.clone()) {
-                Some(unit) => own(unit.machine),
-                None => Err(Refusal::not_found("unit", unit)),
+        ReportBody::Facts { machine, .. } | ReportBody::MachineDone { machine } => own(*machine),
+        ReportBody::Rest { machine, units, .. } => {
+            own(*machine)?;
+            for name in units.keys() {
+                // One that is gone is passed over by the rule.
+                let Some(unit) = draft.get_in::<Unit>(told.model, name.clone()) else { continue };
+                own(unit.machine)?;
+            }
+            Ok(())
+        }
+        ReportBody::MachineTask { machine, task, .. } => {
+            own(*machine)?;
+            runs_on(draft, told.model, *task, &TaskTarget::Machine(*machine))
+        }
+        ReportBody::Step { unit, step, .. } => {
+            own_unit(draft, told.model, unit, own)?;
+            match step {
+                StepReport::Task { task, .. } => {
+                    runs_on(draft, told.model, *task, &TaskTarget::Unit(unit.clone()))
+                }
+                _ => Ok(()),
+            }
+        }
+        ReportBody::Now { unit, now } => {
+            own_unit(draft, told.model, unit, own)?;
+            match now {
+                NowReport::TaskStarted(task) | NowReport::TaskLog { task, .. } => {
+                    runs_on(draft, told.model, *task, &TaskTarget::Unit(unit.clone()))
+                }
+                _ => Ok(()),
             }
         }
         ReportBody::Provision { .. } => Err(denied("only the controller provisions")),
+    }
+}
+
+fn own_unit(
+    draft: &mut Draft<'_>,
+    model: ModelId,
+    name: &UnitName,
+    own: impl Fn(MachineId) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    match draft.get_in::<Unit>(model, name.clone()) {
+        Some(unit) => own(unit.machine),
+        None => Err(Refusal::not_found("unit", name)),
+    }
+}
+
+/// Refuses to speak of a task that runs elsewhere: its outcome is its own target's to tell.
+fn runs_on(
+    draft: &mut Draft<'_>,
+    model: ModelId,
+    id: TaskId,
+    target: &TaskTarget,
+) -> Result<(), Refusal> {
+    match draft.get_in::<Task>(model, id) {
+        Some(task) if task.target != *target => Err(Refusal::not_found("task", id)),
+        // Of one that is no more the rule knows what to say; the report may be a second one.
+        _ => Ok(()),
     }
 }
 

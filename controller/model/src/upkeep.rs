@@ -9,8 +9,11 @@
 mod application;
 mod machine;
 mod model;
+mod prune;
 mod relation;
 mod unit;
+
+pub use prune::{ANSWERS, OPERATION_AGE, OPERATIONS, stale};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,6 +146,9 @@ pub fn next(
 ) -> Option<Upkeep> {
     let mut draft = Draft::new(estate);
     let mut matters = Vec::new();
+    // What a matter opens is looked at once this Txn holds: until then it would see the estate
+    // beneath the draft and do the same again.
+    let mut opened = BTreeSet::new();
     while draft.writes() < FULL {
         let Some(matter) = agenda.open.pop_first() else { break };
         let before = draft.clone();
@@ -162,7 +168,7 @@ pub fn next(
             }
             Ok(()) => {
                 draft = d.draft;
-                agenda.open.extend(open);
+                opened.extend(open);
                 matters.push(matter);
             }
             Err(refusal) => {
@@ -173,8 +179,11 @@ pub fn next(
     }
     let txn = draft.finish();
     if !txn.is_empty() {
+        agenda.open.extend(opened);
         return Some(Upkeep { txn, matters });
     }
+    // Nothing was written, so a matter that opened itself would do so for ever.
+    agenda.open.extend(opened.into_iter().filter(|matter| !matters.contains(matter)));
     if agenda.is_empty() {
         return None;
     }

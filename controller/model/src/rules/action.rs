@@ -44,9 +44,9 @@ pub(super) fn run(
                 names => format!("it has: {}", names.join(", ")),
             }));
         };
-        let parameters = spec.params(parameters.clone()).map_err(|error| {
-            invalid(format!("cannot run \"{action}\" action: validation failed: {error}"))
-        })?;
+        let parameters = spec
+            .params(parameters.clone())
+            .map_err(|error| invalid(format!("cannot run \"{action}\" action: {error}")))?;
         let kind = TaskKind::Action { name: action.clone(), parameters };
         work.push((target, kind, spec.parallel, spec.execution_group.clone()));
     }

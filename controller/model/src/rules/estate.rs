@@ -72,6 +72,9 @@ pub(super) fn decide(
                     format!("user \"{name}\" already exists"),
                 ));
             }
+            if draft.get::<Token>(*token).is_some() {
+                return Err(Refusal::new(Code::AlreadyExists, "this token already exists"));
+            }
             let by = match caller {
                 Caller::User(user) => user.clone(),
                 _ => name.clone(),
@@ -80,6 +83,9 @@ pub(super) fn decide(
             Ok(Outcome::Done)
         }
         EstateCommand::AddToken { hash, subject, seconds } => {
+            if draft.get::<Token>(*hash).is_some() {
+                return Err(Refusal::new(Code::AlreadyExists, "this token already exists"));
+            }
             let expires = seconds.map(|seconds| now + Duration::from_secs(seconds));
             draft.put(Token { hash: *hash, subject: subject.clone(), created: now, expires });
             Ok(Outcome::Done)
@@ -192,6 +198,10 @@ fn enrol(
     }
     let used =
         || Refusal::new(Code::PermissionDenied, "permission denied: this join token is not valid");
+    if known.is_some() {
+        // A token that is another's, or the join token itself, would change hands.
+        return Err(used().hint("the agent must choose a token of its own"));
+    }
     let Some(record) = draft.get::<Token>(join) else { return Err(used()) };
     let Subject::Join { model, machine } = record.subject else { return Err(used()) };
     if record.expires.is_some_and(|at| at <= now) {

@@ -39,6 +39,10 @@ pub(super) fn apply(
             Refusal::new(refusal.code, "cannot write relation settings: not the leader")
         })?;
         for (relation, change) in &effects.application_settings {
+            let ends = d.get::<crate::record::Relation>(*relation);
+            if ends.is_none_or(|relation| relation.end_of(&name.application).is_none()) {
+                return Err(Refusal::not_found("relation", relation));
+            }
             bag(d, *relation, Member::Application(name.application.clone()), change)?;
         }
     }
