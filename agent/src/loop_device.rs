@@ -1,13 +1,16 @@
 //! Loop devices: a file that the kernel shows as a disk.
 //!
-//! The one module with `unsafe`: three requests to the kernel that no library offers safely. Each
-//! takes no pointer, only numbers, and acts on a descriptor that is held open for the call.
+//! The one module with `unsafe`: requests to the kernel that no library offers safely. Each acts on
+//! a descriptor that is held open for the call, and takes a number or one struct of fixed size.
+//!
+//! Devices are the whole host's, and machines that are containers all name their files alike: a
+//! device is told by the file behind it (device and inode), never by that file's name.
 #![expect(unsafe_code, reason = "ioctl; see the module's text")]
 
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -16,6 +19,22 @@ mod request {
     nix::ioctl_none_bad!(get_free, 0x4C82);
     nix::ioctl_write_int_bad!(set_file, 0x4C00);
     nix::ioctl_none_bad!(clear_file, 0x4C01);
+    nix::ioctl_read_bad!(get_status, 0x4C05, super::Status);
+}
+
+/// `struct loop_info64` of the kernel's interface.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Status {
+    /// The file system of the file behind the device, as `stat` says it.
+    device: u64,
+    /// The file's inode there.
+    inode: u64,
+    _places: [u64; 3],
+    _numbers: [u32; 4],
+    _names: [[u64; 8]; 2],
+    _key: [u64; 4],
+    _init: [u64; 2],
 }
 
 /// The device number of block devices of this kind.
@@ -24,17 +43,37 @@ const ENTRIES: &str = "/sys/block";
 
 /// The device that has `backing` behind it, if there is one.
 pub(crate) fn find(backing: &Path) -> io::Result<Option<PathBuf>> {
+    let file = match fs::metadata(backing) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
     for entry in fs::read_dir(ENTRIES)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| name.starts_with("loop")) else { continue };
-        // Most are free, and then have no such file.
-        let Ok(text) = fs::read_to_string(entry.path().join("loop/backing_file")) else { continue };
-        if Path::new(text.trim_end_matches('\n')) == backing {
-            return node(name).map(Some);
+        // Most are free, and then have no such folder.
+        if !entry.path().join("loop").exists() {
+            continue;
+        }
+        let device = node(name)?;
+        if behind(&device)? == Some((file.dev(), file.ino())) {
+            return Ok(Some(device));
         }
     }
     Ok(None)
+}
+
+/// The file behind a device, as its file system and inode; none if the device is free.
+fn behind(device: &Path) -> io::Result<Option<(u64, u64)>> {
+    let opened = File::open(device)?;
+    let mut status = Status::default();
+    // SAFETY: the struct is the kernel's, of its size, and lives through the call.
+    match unsafe { request::get_status(opened.as_raw_fd(), &raw mut status) } {
+        Ok(_) => Ok(Some((status.device, status.inode))),
+        Err(nix::errno::Errno::ENXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Puts `backing` behind a free device. One that has it already is found, not made again.
@@ -94,4 +133,36 @@ fn node(name: &str) -> io::Result<PathBuf> {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     mknod(&path, SFlag::S_IFBLK, mode, makedev(MAJOR, number))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_has_the_kernels_size() {
+        assert_eq!(size_of::<Status>(), 232);
+    }
+
+    #[test]
+    fn a_device_is_told_by_its_file_and_not_by_the_files_name() {
+        if !rustix::process::geteuid().is_root() || !Path::new("/dev/loop-control").exists() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let backing = folder.path().join("data-0.img");
+        let make = || fs::write(&backing, vec![0; 1 << 20]).unwrap();
+        make();
+        let first = attach(&backing).unwrap();
+        assert_eq!(attach(&backing).unwrap(), first, "found, not made again");
+        // Another file under the very name that the first device still shows.
+        fs::rename(&backing, folder.path().join("elsewhere")).unwrap();
+        make();
+        assert_eq!(find(&backing).unwrap(), None);
+        let second = attach(&backing).unwrap();
+        assert_ne!(first, second);
+        detach(&first).unwrap();
+        detach(&second).unwrap();
+        assert_eq!(find(&backing).unwrap(), None);
+    }
 }
