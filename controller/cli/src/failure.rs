@@ -46,9 +46,13 @@ impl Failure {
         self
     }
 
-    /// The same, said to have happened while `what` was tried: `what: message`.
+    /// The same, said to have happened while `what` was tried: `what: message`. A rule that says
+    /// itself what it does not allow is not told twice.
     #[must_use]
     pub fn while_trying(mut self, what: impl fmt::Display) -> Failure {
+        if self.refused.is_some() && self.message.starts_with("cannot ") {
+            return self;
+        }
         self.message = format!("{what}: {}", self.message);
         self
     }

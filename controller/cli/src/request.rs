@@ -21,6 +21,8 @@ pub struct Request {
     pub controller: Option<String>,
     /// How data is written: one of the command's formats.
     pub style: String,
+    /// Whether the format was asked for, and is not just the usual one.
+    pub formatted: bool,
     /// Where data goes, if not to stdout.
     pub output: Option<String>,
     /// How much is said.
@@ -82,6 +84,7 @@ pub fn parse(words: &[String]) -> Result<Said, Failure> {
         model: owned("model"),
         controller: owned("controller"),
         style,
+        formatted: line.has("format"),
         output: owned("output"),
         talk,
     })))

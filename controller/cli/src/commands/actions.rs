@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_console::flags::{Flag, Line, Usage, UsageError};
 use muster_model::command::{ModelCommand, TargetRef};
-use muster_model::name::{ActionName, ApplicationName, MachineId, TaskId, UnitName};
+use muster_model::name::{ActionName, ApplicationName, MachineId, OperationId, TaskId, UnitName};
 
 use super::Entry;
 use super::common::{
@@ -74,9 +74,11 @@ pub struct Actions {
     pub schema: bool,
 }
 
-/// `operations`.
+/// `operations` and `show-operation`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operations {
+    /// Only this one.
+    pub id: Option<OperationId>,
     /// How many of the newest.
     pub limit: usize,
     /// Times in UTC.
@@ -233,6 +235,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         formats: &["plain", "yaml", "json"],
         read: operations,
     },
+    Entry {
+        usage: Usage {
+            flags: &[&[Flag::switch(&["utc"], "Show times in UTC.")], OUTPUT, MODEL, GLOBAL],
+            examples: &["show-operation 1"],
+            ..Usage::of("show-operation", "<operation>", "Show an operation and its tasks.")
+        },
+        aliases: &[],
+        formats: super::common::YAML,
+        read: show_operation,
+    },
 ];
 
 fn unit_target(word: &str) -> Result<TargetRef, UsageError> {
@@ -367,7 +379,13 @@ fn show_action(line: &Line) -> Result<Act, UsageError> {
 fn operations(line: &Line) -> Result<Act, UsageError> {
     line.at_most(0)?;
     let limit = line.parsed("limit")?.unwrap_or(50);
-    Ok(Act::Operations(Operations { limit, utc: line.on("utc") }))
+    Ok(Act::Operations(Operations { id: None, limit, utc: line.on("utc") }))
+}
+
+fn show_operation(line: &Line) -> Result<Act, UsageError> {
+    line.at_most(1)?;
+    let id = Some(super::common::need(line, 0, "operation ID")?);
+    Ok(Act::Operations(Operations { id, limit: 0, utc: line.on("utc") }))
 }
 
 /// The unit that a target names, for messages.

@@ -21,10 +21,13 @@ use crate::commands::common::Patience;
 use crate::failure::Failure;
 use crate::print::table::Table;
 use crate::print::task as print;
-use crate::shape::action::{Task, Tasks};
+use crate::shape::action::{Operation, Task, Tasks};
 
 /// The longest that one wait on the server is asked to take.
 const ONE_WAIT: Duration = Duration::from_secs(40);
+
+/// How long a command may run on once nobody waits for it any more.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// An operation that was asked for.
 pub(super) struct Asked {
@@ -57,7 +60,9 @@ pub(super) async fn run(session: &mut Session<'_>, act: &Run) -> Result<(), Fail
             targets,
             command: command.clone(),
             timeout_ms: match act.patience {
-                Patience::For(wait) => u64::try_from(wait.as_millis()).ok(),
+                // Somewhat later than the wait, so that whoever waits is told of the time and not
+                // of a command that was killed.
+                Patience::For(wait) => u64::try_from((wait + GRACE).as_millis()).ok(),
                 Patience::None | Patience::Endless => None,
             },
             parallel: *parallel,
@@ -101,6 +106,10 @@ pub(super) async fn run(session: &mut Session<'_>, act: &Run) -> Result<(), Fail
     let tasks: Tasks =
         views.iter().map(|view| (view.task.target.to_string(), Task::of(view, &zone))).collect();
     session.write(&tasks, || if is_action { print::run(&tasks) } else { print::exec(&tasks) })?;
+    let plain = !matches!(session.request.style.as_str(), "json" | "yaml");
+    for (target, task) in tasks.iter().filter(|(_, task)| plain && !task.message.is_empty()) {
+        session.desk.say(&format!("{target}: {} {}", task.status, task.message));
+    }
     match print::complaint(&tasks, "muster") {
         Some(text) => Err(Failure::new(text.trim_end())),
         None => Ok(()),
@@ -176,7 +185,7 @@ pub(super) async fn collect(
     let ids: Vec<String> = tasks.iter().map(|(id, _)| id.to_string()).collect();
     Err(Failure::new(format!("timed out waiting for results from: {}", late.join(", "))).hint(
         format!(
-            "It goes on; \"muster show-task {}\" shows what comes of it.",
+            "\"muster show-task {}\" shows what comes of it.",
             ids.first().cloned().unwrap_or_default()
         ),
     ))
@@ -256,52 +265,35 @@ pub(super) async fn show(session: &mut Session<'_>, act: &ShowTask) -> Result<()
 
 pub(super) async fn operations(session: &mut Session<'_>, act: &Operations) -> Result<(), Failure> {
     let focus = session.focus().await?;
-    let operations = u32::try_from(act.limit).unwrap_or(u32::MAX);
-    let view = focus.view(&ViewRequest { operations, ..ViewRequest::default() }).await?;
+    let operations = match act.id {
+        Some(_) => u32::MAX,
+        None => u32::try_from(act.limit).unwrap_or(u32::MAX),
+    };
+    let mut view = focus.view(&ViewRequest { operations, ..ViewRequest::default() }).await?;
+    if let Some(id) = act.id {
+        view.operations.retain(|own, _| *own == id);
+        if view.operations.is_empty() {
+            return Err(Failure::new(format!("operation \"{id}\" not found")));
+        }
+    }
     let zone = Zone::of(act.utc);
     let mut all = BTreeMap::new();
     let mut table = Table::with(&["ID", "Status", "Started", "Finished", "Task IDs", "Summary"]);
     for (id, operation) in &view.operations {
         let tasks: Vec<&TaskView> =
             operation.tasks.iter().filter_map(|id| view.tasks.get(id)).collect();
-        let over = tasks.iter().all(|task| task.result.state.is_over());
-        let failed = tasks.iter().any(|task| Task::of(task, &zone).went_wrong());
-        let status = match (over, failed) {
-            (false, _) => "running",
-            (true, true) => "failed",
-            (true, false) => "completed",
-        };
-        let started = tasks.iter().filter_map(|task| task.result.started).min();
-        let finished = tasks.iter().filter_map(|task| task.result.completed).max().filter(|_| over);
+        let shape = Operation::of(operation, &tasks, &zone);
         let ids: Vec<String> = operation.tasks.iter().map(ToString::to_string).collect();
-        let time =
-            |at: Option<muster_model::Timestamp>| at.map(|at| zone.task(at)).unwrap_or_default();
+        let time = |at: &Option<String>| at.clone().unwrap_or_default();
         table.row([
             id.to_string(),
-            status.to_owned(),
-            time(started),
-            time(finished),
+            shape.status.clone(),
+            time(&shape.timing.started),
+            time(&shape.timing.completed),
             ids.join(","),
             operation.summary.clone(),
         ]);
-        let shown: Map<String, Value> = tasks
-            .iter()
-            .map(|task| {
-                let shape = Task::of(task, &zone);
-                let host = shape.unit.clone().or(shape.machine.clone()).unwrap_or_default();
-                (
-                    shape.id.clone(),
-                    json!({ "host": host, "status": shape.status, "timing": shape.timing }),
-                )
-            })
-            .collect();
-        let timing = json!({
-            "enqueued": zone.task(operation.enqueued), "started": time(started), "completed": time(finished),
-        });
-        all.insert(
-            id.to_string(),
-            json!({ "summary": operation.summary, "status": status, "timing": timing, "tasks": shown }),
-        );
+        all.insert(id.to_string(), shape);
     }
     session.write(&all, || table.text())
 }

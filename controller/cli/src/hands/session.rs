@@ -223,7 +223,12 @@ impl Controller {
                     ),
                     None => "Is it running, and is the network between you up?".to_owned(),
                 };
-                Failure::tried(format!("cannot reach controller \"{name}\""), &error).hint(hint)
+                let where_to = self.chosen.controller.api_endpoints.join(", ");
+                Failure::new(format!(
+                    "cannot reach controller \"{name}\" at {where_to}: {}",
+                    last_cause(&error)
+                ))
+                .hint(hint)
             }
             other => Failure::tried(format!("controller \"{name}\""), &other),
         }
@@ -239,6 +244,15 @@ impl Controller {
     pub(crate) async fn estate(&self, command: EstateCommand) -> Result<Reply, Failure> {
         self.tell(Command::Estate(command), false).await
     }
+}
+
+/// The innermost cause: what the system itself said.
+fn last_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 /// A rule's "no", as a person is told of it.

@@ -36,6 +36,39 @@ pub struct Task {
     pub error: String,
 }
 
+/// One operation of `operations` and `show-operation`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Operation {
+    /// What it is.
+    pub summary: String,
+    /// Of all its tasks together.
+    pub status: String,
+    /// When the first began and the last ended.
+    pub timing: Timing,
+    /// By number.
+    pub tasks: BTreeMap<String, OperationTask>,
+}
+
+/// A task of an operation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct OperationTask {
+    /// Where it runs.
+    pub host: String,
+    /// Where it stands.
+    pub status: String,
+    /// When.
+    pub timing: Timing,
+    /// What it logged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// What the charm said of its failure.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// What it set.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub results: Map<String, Value>,
+}
+
 /// When a task was asked for, began and ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Timing {

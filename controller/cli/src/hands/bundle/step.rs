@@ -41,8 +41,10 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Machine(number) => write!(f, "add new machine {number}"),
-            Step::Deploy(name, charm) => write!(f, "deploy application {name} from charm {charm}"),
-            Step::Refresh(name, charm) => write!(f, "upgrade {name} to charm {charm}"),
+            Step::Deploy(name, charm) => {
+                write!(f, "deploy application {name} from charm {}", tidy(charm))
+            }
+            Step::Refresh(name, charm) => write!(f, "upgrade {name} to charm {}", tidy(charm)),
             Step::Configure(name, set, reset) => {
                 let keys: Vec<&str> = set.keys().chain(reset).map(OptionName::as_str).collect();
                 write!(f, "set application options for {name}: {}", keys.join(", "))
@@ -59,6 +61,21 @@ impl fmt::Display for Step {
             Step::Relate(one, other) => write!(f, "add relation {} - {}", end(one), end(other)),
         }
     }
+}
+
+/// A path without detours, as people write it.
+fn tidy(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." if !parts.is_empty() => {}
+            ".." if parts.last().is_some_and(|last| !matches!(*last, ".." | "." | "")) => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 fn end(one: &EndpointRef) -> String {
