@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,8 +41,18 @@ struct Segments {
     open: Option<(u64, File)>,
     /// The number of the next line.
     next: u64,
+    /// Where the lines begin that were not handed out yet, so that no segment is read twice.
+    read: Mark,
     /// Lines that were dropped.
     dropped: u64,
+}
+
+/// A line's place: its segment, its number, and its first byte within the segment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    segment: u64,
+    line: u64,
+    at: u64,
 }
 
 impl Spool {
@@ -57,9 +67,17 @@ impl Spool {
             }
         }
         let mut segments =
-            Segments { folder: folder.to_owned(), sizes, open: None, next: 0, dropped: 0 };
+            Segments {
+            folder: folder.to_owned(),
+            sizes,
+            open: None,
+            next: 0,
+            read: Mark::default(),
+            dropped: 0,
+        };
         if let Some(last) = segments.sizes.keys().next_back().copied() {
-            segments.next = last + segments.lines(last)?.len() as u64;
+            let start = Mark { segment: last, line: last, at: 0 };
+            segments.next = last + segments.lines(start)?.len() as u64;
         }
         Ok(Spool { inner: Arc::new(Mutex::new(segments)), news: Arc::default() })
     }
@@ -129,7 +147,8 @@ impl Segments {
         }
         while self.sizes.values().sum::<u64>() > MOST && self.sizes.len() > 1 {
             let Some((oldest, _)) = self.sizes.pop_first() else { break };
-            self.dropped += self.lines(oldest).map_or(0, |lines| lines.len() as u64);
+            let start = Mark { segment: oldest, line: oldest, at: 0 };
+            self.dropped += self.lines(start).map_or(0, |lines| lines.len() as u64);
             fs::remove_file(self.folder.join(oldest.to_string()))?;
         }
         let Some((first, file)) = &mut self.open else { return Ok(()) };
@@ -139,17 +158,22 @@ impl Segments {
         Ok(())
     }
 
-    fn lines(&self, first: u64) -> io::Result<Vec<LogLine>> {
-        let file = File::open(self.folder.join(first.to_string()))?;
+    /// The lines of a segment from a mark on, each with the bytes that it takes there.
+    fn lines(&self, from: Mark) -> io::Result<Vec<(LogLine, u64)>> {
+        let mut file = File::open(self.folder.join(from.segment.to_string()))?;
+        file.seek(SeekFrom::Start(from.at))?;
+        let mut reader = BufReader::new(file);
         let mut lines = Vec::new();
-        for line in BufReader::new(file).lines() {
+        let mut text = String::new();
+        loop {
+            text.clear();
+            let bytes = reader.read_line(&mut text)? as u64;
             // The last line may be torn by a power cut; what follows it has its own segment.
-            match serde_json::from_str(&line?) {
-                Ok(line) => lines.push(line),
-                Err(_) => break,
+            match serde_json::from_str(&text) {
+                Ok(line) => lines.push((line, bytes)),
+                Err(_) => return Ok(lines),
             }
         }
-        Ok(lines)
     }
 
     /// Lines from `wanted` on, or from the oldest there is.
@@ -160,7 +184,12 @@ impl Segments {
         }
         let (first, _) = self.sizes.range(..=wanted).next_back()?;
         let first = *first;
-        let lines = match self.lines(first) {
+        let from = if self.read.segment == first && self.read.line <= wanted {
+            self.read
+        } else {
+            Mark { segment: first, line: first, at: 0 }
+        };
+        let lines = match self.lines(from) {
             Ok(lines) => lines,
             Err(error) => {
                 tracing::warn!(%error, "a segment of the log spool cannot be read");
@@ -168,10 +197,13 @@ impl Segments {
                 return None;
             }
         };
-        let skip = usize::try_from(wanted - first).unwrap_or(usize::MAX);
+        let skip = usize::try_from(wanted - from.line).unwrap_or(usize::MAX);
+        let passed: u64 = lines.iter().take(skip).map(|(_, bytes)| bytes).sum();
+        self.read = Mark { segment: first, line: wanted, at: from.at + passed };
         let mut bytes = 0;
         let lines: Vec<LogLine> = lines
             .into_iter()
+            .map(|(line, _)| line)
             .skip(skip)
             .take(BATCH)
             .take_while(|line| {

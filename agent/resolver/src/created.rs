@@ -6,7 +6,7 @@ use muster_model::name::RelationId;
 
 use crate::Case;
 use crate::relation::{declared, hook};
-use crate::step::{Next, Step};
+use crate::step::{Next, Reason, Step};
 
 /// `-relation-created`, once a relation, with or without remote units. The mark is journalled of its
 /// own, so that no crash loses the hook.
@@ -15,6 +15,11 @@ pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
         return None;
     }
     let (id, relation) = case.goal.relations.iter().find(|(id, goal)| is_new(case, **id, goal))?;
+    if !relation.in_scope {
+        // The controller takes the unit in and writes the network's keys, which must be there before
+        // the hook; nothing else may come before the hook either.
+        return Some(Next::Wait { reason: Reason::Scope(relation.endpoint.clone()), until: None });
+    }
     Some(Next::Run(Step::Hook(hook(*id, relation, RelationHookKind::Created))))
 }
 

@@ -474,6 +474,7 @@ impl Local {
             Hook::Storage(hook) => {
                 let storage = self.storage.entry(hook.storage).or_default();
                 storage.attached = hook.kind == StorageHookKind::Attached;
+                storage.released &= !storage.attached;
             }
         }
     }

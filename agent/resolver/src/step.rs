@@ -101,6 +101,8 @@ pub enum Reason {
     Conflict(String),
     /// A storage is not ready.
     Storage(StorageId, String),
+    /// The controller has not taken the unit into a relation yet.
+    Scope(muster_model::name::EndpointName),
     /// Subordinates are still there.
     Subordinates(UnitName),
 }
@@ -112,6 +114,7 @@ impl fmt::Display for Reason {
             Reason::Resolve(hook) => write!(f, "hook `{hook}` failed; waiting for `resolved`"),
             Reason::Conflict(why) => write!(f, "upgrade failed: {why}"),
             Reason::Storage(storage, why) => write!(f, "storage {storage}: {why}"),
+            Reason::Scope(endpoint) => write!(f, "entering the relation of {endpoint}"),
             Reason::Subordinates(unit) => write!(f, "{unit} is still there"),
         }
     }

@@ -23,7 +23,9 @@ pub(crate) fn mounts(case: &Case<'_>) -> Option<Next> {
     }
     for (id, goal) in &case.goal.storage {
         let local = case.local.storage.get(id);
-        if goal.life != Life::Alive || local.is_some_and(|local| local.released) {
+        // One that was taken away and is wanted again was given back to this unit: a goal that still
+        // shows it going never shows it alive.
+        if goal.life != Life::Alive {
             continue;
         }
         match case.seen.storage.get(id) {
@@ -68,7 +70,7 @@ pub(crate) fn hooks(case: &Case<'_>) -> Option<Next> {
 
 fn coming(case: &Case<'_>, id: &StorageId, goal: &StorageGoal) -> Option<Next> {
     let local = case.local.storage.get(id);
-    let fresh = local.is_none_or(|local| !local.attached && !local.released);
+    let fresh = local.is_none_or(|local| !local.attached);
     let ready = case.seen.storage.get(id) == Some(&StorageSeen::Ready);
     (goal.life == Life::Alive && !case.is_leaving() && ready && fresh)
         .then(|| Next::Run(Step::Hook(hook(id, StorageHookKind::Attached))))

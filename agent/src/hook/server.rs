@@ -138,7 +138,9 @@ impl Server {
         if peer.uid() != rustix::process::geteuid().as_raw() {
             return Err("permission denied".to_owned());
         }
-        let read = tokio::time::timeout(PATIENCE, wire::read_async(stream)).await;
+        // Buffered: a call is a dozen small fields, and each would be a read of its own.
+        let mut reader = tokio::io::BufReader::new(&mut *stream);
+        let read = tokio::time::timeout(PATIENCE, wire::read_async(&mut reader)).await;
         let fields = read.map_err(|_| "it did not come".to_owned())?;
         let call = fields.and_then(Call::from_fields).map_err(|error| error.to_string())?;
         let process = peer.pid().and_then(rustix::process::Pid::from_raw);

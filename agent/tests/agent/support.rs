@@ -1,8 +1,6 @@
 //! An agent as it is, against a controller that is a value in memory: real processes, real tools, a
 //! real disk below a folder of its own.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part of it")]
-
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,11 +16,12 @@ use muster_agent::failpoint::Failpoints;
 use muster_agent::paths::Paths;
 use muster_agent::{RunEnd, RunError};
 use muster_api::body::{LogBatch, LogLine, LogReceipt, PresenceBody};
+use muster_charms::Scope;
 use muster_model::effects::{Settings as Map, apply_change};
 use muster_model::goal::{
-    Bag, CharmGoal, Goal, ModelSettings, Snapshot, SnapshotRequest, UnitGoal,
+    Bag, CharmGoal, Goal, ModelSettings, RelationGoal, Snapshot, SnapshotRequest, UnitGoal,
 };
-use muster_model::name::{Member, ModelId, RelationId, TaskId, UnitName};
+use muster_model::name::{Member, ModelId, RelationId, Role, TaskId, UnitName};
 use muster_model::record::Address;
 use muster_model::refusal::Code;
 use muster_model::report::{NowReport, Receipt, ReportBody, StepReport, TaskOutcome};
@@ -34,31 +33,31 @@ use tokio_util::sync::CancellationToken;
 const MODEL: &str = "f7b5b0a6-2f2c-4f0e-8a44-3c2a66a1c001";
 
 /// How long anything may take before a test gives up; nothing waits for it to pass.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The controller, as far as an agent can tell.
 #[derive(Debug)]
-pub struct Fake {
-    pub state: Mutex<State>,
+pub(crate) struct Fake {
+    pub(crate) state: Mutex<State>,
     changed: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
-pub struct State {
-    pub goal: Goal,
-    pub reports: Vec<ReportBody>,
-    pub bags: BTreeMap<(RelationId, Member), (Version, Map)>,
-    pub leader_settings: (Version, Map),
-    pub unit_state: (Version, Map),
-    pub blobs: BTreeMap<Digest, Vec<u8>>,
-    pub logs: Vec<LogLine>,
-    pub lease: Duration,
+pub(crate) struct State {
+    pub(crate) goal: Goal,
+    pub(crate) reports: Vec<ReportBody>,
+    pub(crate) bags: BTreeMap<(RelationId, Member), (Version, Map)>,
+    pub(crate) leader_settings: (Version, Map),
+    pub(crate) unit_state: (Version, Map),
+    pub(crate) blobs: BTreeMap<Digest, Vec<u8>>,
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) lease: Duration,
     /// Nobody answers.
-    pub down: bool,
+    pub(crate) down: bool,
     /// The next commit whose effects are not empty is refused with this.
-    pub refuse: Option<String>,
-    pub snapshots: u32,
-    pub blob_reads: u32,
+    pub(crate) refuse: Option<String>,
+    pub(crate) snapshots: u32,
+    pub(crate) blob_reads: u32,
 }
 
 impl Fake {
@@ -69,7 +68,7 @@ impl Fake {
     }
 
     /// Changes what is wanted, as of a new revision.
-    pub fn want(&self, change: impl FnOnce(&mut Goal)) {
+    pub(crate) fn want(&self, change: impl FnOnce(&mut Goal)) {
         self.change(|state| {
             change(&mut state.goal);
             state.goal.revision = state.goal.revision.next();
@@ -104,8 +103,10 @@ impl Fake {
                             return Err(refused(Code::Invalid, &text));
                         }
                         for (relation, change) in &effects.unit_settings {
-                            let bag =
-                                state.bags.entry((*relation, Member::Unit(unit.clone()))).or_default();
+                            let bag = state
+                                .bags
+                                .entry((*relation, Member::Unit(unit.clone())))
+                                .or_default();
                             if apply_change(&mut bag.1, change) {
                                 bag.0 = bag.0.next();
                             }
@@ -245,7 +246,10 @@ impl Controller for Fake {
         })
     }
 
-    fn logs<'a>(&'a self, batch: &'a LogBatch) -> BoxFuture<'a, Result<LogReceipt, ControllerError>> {
+    fn logs<'a>(
+        &'a self,
+        batch: &'a LogBatch,
+    ) -> BoxFuture<'a, Result<LogReceipt, ControllerError>> {
         Box::pin(async move {
             let mut state = self.state.lock().unwrap();
             let have = state.logs.len() as u64;
@@ -269,32 +273,47 @@ impl Controller for Fake {
 
 /// A charm, as the bodies of its hooks and actions.
 #[derive(Clone, Debug, Default)]
-pub struct CharmText {
+pub(crate) struct CharmText {
     files: BTreeMap<String, (String, u32)>,
     hooks: BTreeMap<String, String>,
 }
 
-pub const METADATA: &str = "name: wiki\nsummary: s\ndescription: d\n\
+pub(crate) const METADATA: &str = "name: wiki\nsummary: s\ndescription: d\n\
     requires: {db: {interface: db}}\nprovides: {web: {interface: http}}\npeers: {ring: {interface: ring}}\n\
     storage: {data: {type: filesystem, multiple: {range: 0-}}}\n\
     resources: {blob: {type: file, filename: blob.bin}}\nextra-bindings: {side: null}\n";
-pub const CONFIG: &str = "options:\n  name: {type: string, default: n}\n  size: {type: int}\n  \
+pub(crate) const CONFIG: &str = "options:\n  name: {type: string, default: n}\n  size: {type: int}\n  \
     ratio: {type: float, default: 1.5}\n  on: {type: boolean, default: true}\n";
-pub const ACTIONS: &str = "go:\n  params:\n    count: {type: integer, default: 3}\n    who: {type: string}\n\
+pub(crate) const ACTIONS: &str = "go:\n  params:\n    count: {type: integer, default: 3}\n    who: {type: string}\n\
     beside:\n  parallel: true\nmissing: {}\n";
 
 /// The hooks that this charm answers: all that tests see.
 const HOOKS: &[&str] = &[
-    "install", "start", "config-changed", "upgrade-charm", "leader-elected",
-    "leader-settings-changed", "update-status", "stop", "remove", "db-relation-created",
-    "db-relation-joined", "db-relation-changed", "db-relation-departed", "db-relation-broken",
-    "ring-relation-created", "ring-relation-joined", "ring-relation-changed",
-    "ring-relation-departed", "ring-relation-broken", "data-storage-attached",
+    "install",
+    "start",
+    "config-changed",
+    "upgrade-charm",
+    "leader-elected",
+    "leader-settings-changed",
+    "update-status",
+    "stop",
+    "remove",
+    "db-relation-created",
+    "db-relation-joined",
+    "db-relation-changed",
+    "db-relation-departed",
+    "db-relation-broken",
+    "ring-relation-created",
+    "ring-relation-joined",
+    "ring-relation-changed",
+    "ring-relation-departed",
+    "ring-relation-broken",
+    "data-storage-attached",
     "data-storage-detaching",
 ];
 
 impl CharmText {
-    pub fn new() -> CharmText {
+    pub(crate) fn new() -> CharmText {
         let mut charm = CharmText::default();
         charm.file("metadata.yaml", METADATA, 0o644);
         charm.file("config.yaml", CONFIG, 0o644);
@@ -302,18 +321,18 @@ impl CharmText {
         charm
     }
 
-    pub fn file(&mut self, path: &str, text: &str, mode: u32) -> &mut CharmText {
+    pub(crate) fn file(&mut self, path: &str, text: &str, mode: u32) -> &mut CharmText {
         self.files.insert(path.to_owned(), (text.to_owned(), mode));
         self
     }
 
     /// What the hook does, in bash with `set -e`, after it has been traced.
-    pub fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
+    pub(crate) fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
         self.hooks.insert(name.to_owned(), body.to_owned());
         self
     }
 
-    pub fn action(&mut self, name: &str, body: &str) -> &mut CharmText {
+    pub(crate) fn action(&mut self, name: &str, body: &str) -> &mut CharmText {
         let text = format!("#!/bin/bash\nset -e\n{body}\n");
         self.file(&format!("actions/{name}"), &text, 0o755)
     }
@@ -336,27 +355,28 @@ impl CharmText {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(*mode)).unwrap();
         }
         let packed = out.join("packed.charm");
-        let done = muster_resources::archive::pack(folder.path(), &packed, &Limits::charm()).unwrap();
+        let done =
+            muster_resources::archive::pack(folder.path(), &packed, &Limits::charm()).unwrap();
         (done.digest, std::fs::read(&packed).unwrap())
     }
 }
 
 /// One machine with its agent.
-pub struct Host {
-    pub folder: tempfile::TempDir,
-    pub paths: Paths,
-    pub fake: Arc<Fake>,
-    pub settings: Settings,
+pub(crate) struct Host {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) paths: Paths,
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) settings: Settings,
     agent: Option<(CancellationToken, tokio::task::JoinHandle<Result<RunEnd, RunError>>)>,
 }
 
-pub fn unit() -> UnitName {
+pub(crate) fn unit() -> UnitName {
     "wiki/0".parse().unwrap()
 }
 
 impl Host {
     /// A machine whose goal has one unit, `wiki/0`, with this charm. The agent does not run yet.
-    pub fn new(charm: &CharmText) -> Host {
+    pub(crate) fn new(charm: &CharmText) -> Host {
         let folder = tempfile::Builder::new().prefix("ma").tempdir().unwrap();
         let root = std::fs::canonicalize(folder.path()).unwrap();
         let paths = Paths {
@@ -440,17 +460,49 @@ impl Host {
         Host { folder, paths, fake: Arc::new(fake), settings, agent: None }
     }
 
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         std::fs::canonicalize(self.folder.path()).unwrap()
     }
 
     /// Changes what is wanted of `wiki/0`.
-    pub fn unit(&self, change: impl FnOnce(&mut UnitGoal)) {
+    pub(crate) fn unit(&self, change: impl FnOnce(&mut UnitGoal)) {
         self.fake.want(|goal| change(goal.units.get_mut(&unit()).unwrap()));
     }
 
+    /// A relation of `wiki/0`, with what its remote units say.
+    pub(crate) fn relate(&self, id: u32, endpoint: &str, role: Role, members: &[(&str, &str)]) {
+        let remote = if role == Role::Peer { "wiki" } else { "postgresql" };
+        let mut state = self.fake.state.lock().unwrap();
+        let id = RelationId(id);
+        let keys = Map::from([("private-address".to_owned(), "10.0.0.5".to_owned())]);
+        state.bags.insert((id, Member::Unit(unit())), (Version(1), keys));
+        let mut known = BTreeMap::new();
+        for (name, text) in members {
+            let name: UnitName = name.parse().unwrap();
+            let settings = Map::from([("k".to_owned(), (*text).to_owned())]);
+            state.bags.insert((id, Member::Unit(name.clone())), (Version(1), settings));
+            known.insert(name, Version(1));
+        }
+        drop(state);
+        self.unit(|goal| {
+            goal.relations.insert(
+                id,
+                RelationGoal {
+                    life: Life::Alive,
+                    endpoint: endpoint.parse().unwrap(),
+                    role,
+                    scope: Scope::Global,
+                    remote_application: remote.parse().unwrap(),
+                    members: known,
+                    remote_application_version: Version::ZERO,
+                    in_scope: true,
+                },
+            );
+        });
+    }
+
     /// Another charm for `wiki/0`.
-    pub fn refresh(&self, charm: &CharmText, forced: bool) {
+    pub(crate) fn refresh(&self, charm: &CharmText, forced: bool) {
         let (digest, bytes) = charm.pack(&self.root());
         self.fake.state.lock().unwrap().blobs.insert(digest, bytes);
         self.unit(|goal| {
@@ -461,7 +513,7 @@ impl Host {
         });
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let stop = CancellationToken::new();
         let identity = (MODEL.parse().unwrap(), "3".parse().unwrap());
         let run = muster_agent::run(
@@ -474,7 +526,7 @@ impl Host {
     }
 
     /// Ends the agent as a service is ended, or waits until it has ended by itself.
-    pub async fn ended(&mut self, stop: bool) -> RunEnd {
+    pub(crate) async fn ended(&mut self, stop: bool) -> RunEnd {
         let (token, task) = self.agent.take().unwrap();
         if stop {
             token.cancel();
@@ -482,12 +534,12 @@ impl Host {
         tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap().unwrap()
     }
 
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         assert_eq!(self.ended(true).await, RunEnd::Stopped);
     }
 
     /// Runs the agent until it stops at the failpoint, then leaves it stopped.
-    pub async fn crash_at(&mut self, place: &str, nth: u32) {
+    pub(crate) async fn crash_at(&mut self, place: &str, nth: u32) {
         self.settings.failpoints = Failpoints::at(place, nth);
         self.start();
         assert_eq!(self.ended(false).await, RunEnd::Failpoint);
@@ -495,7 +547,11 @@ impl Host {
     }
 
     /// Waits until the state answers.
-    pub async fn until<T>(&self, what: &str, mut look: impl FnMut(&State) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&State) -> Option<T>,
+    ) -> T {
         let mut changed = self.fake.changed.subscribe();
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
@@ -525,7 +581,7 @@ impl Host {
     }
 
     /// Waits until the unit has nothing to do as of the present revision; answers what it waits for.
-    pub async fn rest(&self) -> String {
+    pub(crate) async fn rest(&self) -> String {
         self.until("rest", |state| {
             let revision = state.goal.revision;
             state.reports.iter().rev().find_map(|report| match report {
@@ -543,7 +599,7 @@ impl Host {
     }
 
     /// The hooks that ran since the last time this was asked, one a line.
-    pub fn trace(&self) -> String {
+    pub(crate) fn trace(&self) -> String {
         let path = self.root().join("trace");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let _none = std::fs::remove_file(&path);
@@ -551,13 +607,13 @@ impl Host {
     }
 
     /// What a hook left in a file of this name.
-    pub fn left(&self, name: &str) -> String {
+    pub(crate) fn left(&self, name: &str) -> String {
         std::fs::read_to_string(self.root().join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}; ran: {}", self.trace_all()))
     }
 
     /// Gives the unit a task and waits for its outcome.
-    pub async fn task(&self, id: u32, kind: muster_model::record::TaskKind) -> TaskOutcome {
+    pub(crate) async fn task(&self, id: u32, kind: muster_model::record::TaskKind) -> TaskOutcome {
         let id = TaskId(id);
         self.unit(|goal| {
             goal.tasks.push(muster_model::goal::TaskGoal {
@@ -571,7 +627,7 @@ impl Host {
         self.outcome(id).await
     }
 
-    pub async fn outcome(&self, id: TaskId) -> TaskOutcome {
+    pub(crate) async fn outcome(&self, id: TaskId) -> TaskOutcome {
         self.until("outcome", |state| {
             state.reports.iter().find_map(|report| match report {
                 ReportBody::Step { step: StepReport::Task { task, outcome, .. }, .. }
@@ -586,7 +642,7 @@ impl Host {
     }
 
     /// Runs `script` in bash in the context of the unit, and answers its output and code.
-    pub async fn exec(&self, id: u32, script: &str) -> (i64, String, String) {
+    pub(crate) async fn exec(&self, id: u32, script: &str) -> (i64, String, String) {
         let kind = muster_model::record::TaskKind::Command {
             command: script.to_owned(),
             timeout_ms: None,
@@ -600,7 +656,7 @@ impl Host {
     }
 
     /// Commits of hooks so far, by name, with their effects.
-    pub fn commits(&self) -> Vec<(Hook, muster_model::Effects)> {
+    pub(crate) fn commits(&self) -> Vec<(Hook, muster_model::Effects)> {
         let state = self.fake.state.lock().unwrap();
         let of = |report: &ReportBody| match report {
             ReportBody::Step { step: StepReport::Committed { hook, effects }, .. } => {

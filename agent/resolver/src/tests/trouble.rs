@@ -1,0 +1,232 @@
+//! Sections 4.9, 4.14 and 4.18.
+
+use std::time::Duration;
+
+use super::*;
+
+fn failed(hook: &str) -> Story {
+    let mut story = Story::leader();
+    story.fails.insert(hook.into());
+    story.settle();
+    story
+}
+
+#[test]
+fn f03_the_waits_double_up_to_five_minutes() {
+    let waits: Vec<u64> =
+        (1..=9).map(|n| u64::try_from(retry_delay(n, 500).as_millis()).unwrap()).collect();
+    assert_eq!(waits[..5], [5000, 10_000, 20_000, 40_000, 80_000]);
+    assert_eq!(waits[6..], [300_000, 300_000, 300_000]);
+    assert_eq!(retry_delay(1, 0), Duration::from_millis(4850));
+    assert_eq!(retry_delay(1, 1000), Duration::from_millis(5150));
+    assert_eq!(retry_delay(u32::MAX, 1000), Duration::from_secs(309));
+}
+
+#[test]
+fn f03_a_failed_hook_runs_again_by_itself_and_counts() {
+    let mut story = failed("install");
+    let Next::Wait { until: Some(at), .. } = story.next() else { panic!() };
+    assert_eq!(at, story.now + Duration::from_secs(5));
+    story.now = at;
+    story.fails.insert("install".into());
+    assert_eq!(story.settle(), "install | hook `install` failed; it will run again");
+    let Next::Wait { until: Some(at), .. } = story.next() else { panic!() };
+    assert_eq!(at, story.now + Duration::from_secs(10));
+    story.now = at;
+    assert_eq!(story.settle(), "install, leader-elected, config-changed, start");
+    assert_eq!(story.local.attempts(), 0);
+}
+
+#[test]
+fn r11_a_clock_that_was_set_back_does_not_hold_a_hook_for_years() {
+    let mut story = failed("install");
+    story.now = Timestamp(0);
+    assert!(story.settle().starts_with("install, "));
+}
+
+#[test]
+fn f04_without_retries_it_waits_for_the_operator() {
+    let mut story = Story::leader();
+    story.settings.retry_hooks = false;
+    story.fails.insert("install".into());
+    assert!(story.settle().ends_with("install | hook `install` failed; waiting for `resolved`"));
+    story.now = story.now + Duration::from_secs(100_000);
+    assert_eq!(story.settle(), " | hook `install` failed; waiting for `resolved`");
+}
+
+#[test]
+fn f05_resolved_runs_it_again_at_once_about_the_same_unit() {
+    let mut story = Story::started();
+    story.settings.retry_hooks = false;
+    story.relation(1, "db", Role::Requirer, &[("postgresql/0", 1)]);
+    story.fails.insert("db-relation-joined".into());
+    story.settle();
+    story.resolve(true);
+    story.fails.insert("db-relation-joined".into());
+    assert_eq!(
+        story.settle(),
+        "[retry db-relation-joined], db-relation-joined postgresql/0 | hook `db-relation-joined` \
+         failed; waiting for `resolved`"
+    );
+    // The old answer is not taken for one to the new failure.
+    assert_eq!(story.settle(), " | hook `db-relation-joined` failed; waiting for `resolved`");
+    story.resolve(true);
+    assert!(story.settle().contains("db-relation-joined postgresql/0, db-relation-changed"));
+}
+
+#[test]
+fn f06_no_retry_counts_as_done_with_all_that_follows() {
+    let mut story = failed("config-changed");
+    story.resolve(false);
+    assert_eq!(story.settle(), "[skip config-changed], start");
+}
+
+#[test]
+fn f07_in_error_other_hooks_wait_and_tasks_run() {
+    let mut story = failed("config-changed");
+    story.goal.trust = true;
+    story.relation(1, "db", Role::Requirer, &[]);
+    story.task(1, true);
+    story.task(2, false);
+    assert_eq!(
+        story.settle(),
+        "[task 1], [task 2] | hook `config-changed` failed; it will run again"
+    );
+}
+
+#[test]
+fn f08_an_upgrade_waits_in_error_unless_it_is_forced() {
+    let mut story = failed("config-changed");
+    story.goal.charm = charm(1);
+    assert!(story.settle().starts_with(" | hook"));
+    story.goal.charm.forced = true;
+    let done = story.settle();
+    assert!(done.starts_with("[deploy local:wiki-1], config-changed, start"), "{done}");
+    assert!(!done.contains("upgrade-charm"));
+}
+
+#[test]
+fn f09_a_hook_that_was_terminated_runs_again_and_nobody_is_told() {
+    let mut story = Story::leader();
+    story.until("install");
+    let inputs = Inputs::of(&story.goal, &story.seen);
+    story.local.begin(muster_model::Hook::Install, inputs);
+    story.local.terminated();
+    story.done.clear();
+    assert_eq!(story.local.outstanding(), None);
+    assert!(story.settle().starts_with("install, "));
+}
+
+#[test]
+fn f10_an_agent_killed_in_a_hook_finds_it_failed() {
+    let mut story = Story::leader();
+    story.until("install");
+    let inputs = Inputs::of(&story.goal, &story.seen);
+    story.local.begin(muster_model::Hook::Install, inputs);
+    recover(&mut story.local);
+    assert!(matches!(story.local.outstanding(), Some(StepReport::Failed { attempts: 1, .. })));
+    story.done.clear();
+    assert!(story.settle().ends_with("hook `install` failed; it will run again"));
+}
+
+#[test]
+fn f11_what_has_ended_is_reported_and_not_run_again() {
+    let mut story = Story::leader();
+    story.until("install");
+    let inputs = Inputs::of(&story.goal, &story.seen);
+    story.local.begin(muster_model::Hook::Install, inputs);
+    story.local.ended(Effects::default());
+    recover(&mut story.local);
+    story.done.clear();
+    assert!(!story.settle().contains("install"));
+    assert!(story.local.flags.installed);
+}
+
+#[test]
+fn f12_a_refused_commit_fails_the_hook() {
+    let mut story = Story::leader();
+    story.until("install");
+    let inputs = Inputs::of(&story.goal, &story.seen);
+    story.local.begin(muster_model::Hook::Install, inputs);
+    story.local.ended(Effects::default());
+    story.local.refused("endpoint \"x\" not found");
+    assert!(!story.local.flags.installed);
+    let Some(StepReport::Failed { reason, .. }) = story.local.outstanding() else { panic!() };
+    assert_eq!(reason, "endpoint \"x\" not found");
+}
+
+#[test]
+fn f16_a_failed_relation_hook_whose_relation_went_can_be_passed_over() {
+    let mut story = Story::started();
+    story.settings.retry_hooks = false;
+    story.relation(1, "db", Role::Requirer, &[("postgresql/0", 1)]);
+    story.fails.insert("db-relation-changed".into());
+    story.settle();
+    story.rel(1).life = Life::Dying;
+    story.rel(1).members.clear();
+    assert!(story.settle().starts_with(" | hook"));
+    story.resolve(false);
+    assert_eq!(
+        story.settle(),
+        "[skip db-relation-changed], db-relation-departed postgresql/0, db-relation-broken"
+    );
+}
+
+#[test]
+fn f17_a_unit_in_error_stays_until_it_is_resolved() {
+    let mut story = failed("config-changed");
+    story.settings.retry_hooks = false;
+    story.goal.life = Life::Dying;
+    assert!(story.settle().starts_with(" | hook"));
+    story.resolve(false);
+    assert!(story.settle().contains("stop, remove, [leave]"));
+}
+
+#[test]
+fn f18_an_upgrade_that_cannot_be_written_waits_for_resolved() {
+    let mut story = Story::started();
+    story.goal.charm = charm(1);
+    story.fails.insert("deploy".into());
+    assert_eq!(story.settle(), "[deploy local:wiki-1] | upgrade failed: the disk is full");
+    story.resolve(true);
+    assert_eq!(story.settle(), "[deploy local:wiki-1], upgrade-charm, config-changed");
+}
+
+#[test]
+fn f18_a_conflict_also_gives_way_to_another_charm_that_is_forced() {
+    let mut story = Story::started();
+    story.goal.charm = charm(1);
+    story.fails.insert("deploy".into());
+    story.settle();
+    story.goal.charm = charm(0);
+    assert_eq!(story.settle(), " | upgrade failed: the disk is full");
+    story.goal.charm.forced = true;
+    assert_eq!(story.settle(), "[deploy local:wiki-0], upgrade-charm, config-changed");
+}
+
+#[test]
+fn a08_an_action_that_was_interrupted_has_failed_and_the_hook_state_goes_on() {
+    let mut story = failed("config-changed");
+    story.task(1, true);
+    story.local.task = Some(TaskProgress::Running(TaskId(1)));
+    recover(&mut story.local);
+    let Some(StepReport::Task { outcome, .. }) = story.local.outstanding() else { panic!() };
+    assert_eq!((outcome.state, outcome.message.as_str()), (TaskState::Failed, "action terminated"));
+    assert_eq!(story.settle(), " | hook `config-changed` failed; it will run again");
+}
+
+#[test]
+fn a_refused_commit_of_an_action_says_so_in_its_result() {
+    let mut story = Story::started();
+    story.task(1, true);
+    story.step();
+    story.local.refused("limit");
+    let Some(StepReport::Task { outcome, effects, .. }) = story.local.outstanding() else {
+        panic!()
+    };
+    assert!(effects.is_empty());
+    assert_eq!(outcome.state, TaskState::Failed);
+    assert_eq!(outcome.message, "committing requested changes failed");
+    assert_eq!(outcome.results["stderr"], "limit");
+    assert_eq!(outcome.results["return-code"], 1);
+}

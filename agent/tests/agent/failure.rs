@@ -1,0 +1,197 @@
+//! Failure, retry, restart (section 7.5), and the crash table of R5.
+
+use muster_model::name::{Member, RelationId, Role};
+use muster_model::record::Resolve;
+use muster_model::report::{NowReport, ReportBody, StepReport};
+
+use crate::support::{CharmText, Host, unit};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f01_a_failed_hook_leaves_nothing_and_f02_its_status_stays() {
+    let mut charm = CharmText::new();
+    charm.hook(
+        "db-relation-joined",
+        "relation-set a=1; state-set s=1; open-port 80; status-set blocked why; exit 1",
+    );
+    let mut host = Host::new(&charm);
+    host.start();
+    host.relate(7, "db", Role::Requirer, &[("postgresql/0", "v")]);
+    assert_eq!(host.rest().await, "hook `db-relation-joined` failed; waiting for `resolved`");
+    {
+        let state = host.fake.state.lock().unwrap();
+        assert!(!state.bags[&(RelationId(7), Member::Unit(unit()))].1.contains_key("a"));
+        assert!(state.unit_state.1.is_empty() && state.goal.units[&unit()].ports.is_empty());
+        assert!(state.reports.iter().any(|report| matches!(
+            report,
+            ReportBody::Now { now: NowReport::Status { message, .. }, .. } if message == "why"
+        )));
+        assert!(state.reports.iter().any(|report| matches!(
+            report,
+            ReportBody::Step { step: StepReport::Failed { attempts: 1, reason, .. }, .. }
+                if reason == "exit status 1"
+        )));
+    }
+    // F05: it runs again about the same unit; F06: passed over, the membership moves on.
+    host.trace();
+    let resolve = |host: &Host, retry, count| {
+        host.unit(|goal| goal.resolve = Some(Resolve { seq: goal.seq, retry, count }));
+    };
+    resolve(&host, true, 1);
+    host.rest().await;
+    assert_eq!(host.trace(), "db-relation-joined postgresql/0");
+    resolve(&host, false, 2);
+    assert_eq!(host.rest().await, "");
+    assert_eq!(host.trace(), "db-relation-changed postgresql/0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f09_a_hook_that_is_killed_runs_again() {
+    let mut charm = CharmText::new();
+    charm.hook("install", "[ -e $out/once ] || { touch $out/once; kill -9 $$; }");
+    let mut host = Host::new(&charm);
+    host.start();
+    assert_eq!(host.rest().await, "");
+    assert!(host.trace().starts_with("install, install, leader-settings-changed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f12_a_refused_commit_fails_the_hook() {
+    let mut charm = CharmText::new();
+    charm.hook("install", "open-port --endpoints nowhere 80");
+    let mut host = Host::new(&charm);
+    host.fake.state.lock().unwrap().refuse = Some("endpoint \"nowhere\" not found".into());
+    host.start();
+    assert_eq!(host.rest().await, "hook `install` failed; waiting for `resolved`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f13_a_reboot_comes_after_the_commit_and_then_start() {
+    let mut charm = CharmText::new();
+    charm.hook("config-changed", "[ -e $out/once ] || { touch $out/once; juju-reboot; }");
+    let mut host = Host::new(&charm);
+    host.start();
+    let rebooting =
+        |report: &ReportBody| matches!(report, ReportBody::Now { now: NowReport::Rebooting, .. });
+    host.until("reboot", |state| state.reports.iter().any(rebooting).then_some(())).await;
+    host.stop().await;
+    assert_eq!(host.trace(), "install, leader-settings-changed, config-changed");
+    host.settings.boot = Some("boot-2".to_owned());
+    host.start();
+    host.rest().await;
+    assert_eq!(host.trace(), "start, leader-settings-changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f14_a_reboot_now_keeps_nothing_and_runs_the_hook_again() {
+    let mut charm = CharmText::new();
+    charm.hook(
+        "install",
+        "state-set a=1; [ -e $out/once ] || { touch $out/once; juju-reboot --now; sleep 60; }",
+    );
+    let mut host = Host::new(&charm);
+    host.start();
+    let rebooting =
+        |report: &ReportBody| matches!(report, ReportBody::Now { now: NowReport::Rebooting, .. });
+    host.until("reboot", |state| state.reports.iter().any(rebooting).then_some(())).await;
+    host.stop().await;
+    assert!(host.commits().is_empty());
+    host.settings.boot = Some("boot-2".to_owned());
+    host.start();
+    host.rest().await;
+    assert!(host.trace().starts_with("install, install, "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f20_a_retry_sees_the_new_configuration() {
+    let mut charm = CharmText::new();
+    charm.hook("install", "[ \"$(config-get name)\" = good ]");
+    let mut host = Host::new(&charm);
+    host.start();
+    host.rest().await;
+    host.unit(|goal| {
+        let good = muster_charms::OptionValue::String("good".into());
+        goal.config.insert("name".parse().unwrap(), good);
+        goal.resolve = Some(Resolve { seq: goal.seq, retry: true, count: 1 });
+    });
+    assert_eq!(host.rest().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
+    for place in ["deploying", "deployed", "idle", "running", "committing", "queued"] {
+        for moment in ["before", "after"] {
+            let mut charm = CharmText::new();
+            charm.hook("install", "state-set n=\"$(state-get n)x\"");
+            let mut host = Host::new(&charm);
+            let point = format!("{moment} {place}");
+            host.crash_at(&point, 1).await;
+            host.start();
+            let waits = host.rest().await;
+            let interrupted = point == "after running";
+            if interrupted {
+                // The journal says that it was started: it counts as failed (R5, second row).
+                assert_eq!(waits, "hook `install` failed; waiting for `resolved`", "{point}");
+                host.unit(|goal| {
+                    goal.resolve = Some(Resolve { seq: goal.seq, retry: true, count: 1 });
+                });
+                host.rest().await;
+            } else if point == "before committing" {
+                // It had ended, but nobody knew: it counts as interrupted too.
+                assert_eq!(waits, "hook `install` failed; waiting for `resolved`", "{point}");
+                host.unit(|goal| {
+                    goal.resolve = Some(Resolve { seq: goal.seq, retry: true, count: 1 });
+                });
+                host.rest().await;
+            } else {
+                assert_eq!(waits, "", "{point}");
+            }
+            let hooks: Vec<String> =
+                host.commits().into_iter().map(|(hook, _)| hook.to_string()).collect();
+            assert_eq!(
+                hooks,
+                ["install", "leader-settings-changed", "config-changed", "start"],
+                "{point}: each is committed once, in order"
+            );
+            let state = host.fake.state.lock().unwrap();
+            assert_eq!(state.unit_state.1["n"], "x", "{point}: nothing is applied twice");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r5b_a_planned_stop_lets_the_hook_end_and_f19_runs_no_stop() {
+    let mut charm = CharmText::new();
+    charm.hook("install", "touch $out/begun; while [ ! -e $out/go ]; do sleep 0.02; done");
+    let mut host = Host::new(&charm);
+    host.start();
+    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
+    while !host.root().join("begun").exists() {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let go = host.root().join("go");
+    let release = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        std::fs::write(go, "").unwrap();
+    });
+    host.stop().await;
+    release.await.unwrap();
+    host.start();
+    assert_eq!(host.rest().await, "");
+    assert_eq!(host.trace(), "install, leader-settings-changed, config-changed, start");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_that_is_away_holds_reports_back_and_loses_none() {
+    let mut host = Host::new(&CharmText::new());
+    host.start();
+    host.rest().await;
+    host.trace();
+    host.fake.state.lock().unwrap().down = true;
+    host.stop().await;
+    host.start();
+    host.fake.state.lock().unwrap().down = false;
+    host.unit(|goal| goal.trust = true);
+    assert_eq!(host.rest().await, "");
+    assert_eq!(host.trace(), "leader-settings-changed, config-changed");
+}

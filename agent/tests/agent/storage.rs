@@ -1,0 +1,95 @@
+//! Storage on the host (sections 4.11, 7.4; R14).
+
+use muster_charms::StorageKind;
+use muster_model::Life;
+use muster_model::goal::StorageGoal;
+use muster_model::record::Provider;
+use muster_model::report::{NowReport, ReportBody};
+use muster_model::status::StorageState;
+
+use crate::support::{CharmText, Host};
+
+fn storage(host: &Host, number: u32, provider: Provider) {
+    host.unit(|goal| {
+        goal.storage.insert(
+            format!("data/{number}").parse().unwrap(),
+            StorageGoal {
+                life: Life::Alive,
+                destroy: false,
+                kind: StorageKind::Filesystem,
+                provider,
+                size_mib: 16,
+                location: format!("/var/lib/juju/storage/data/{number}"),
+                read_only: false,
+            },
+        );
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l03_storage_is_mounted_and_attached_before_install_and_goes_after_its_hook() {
+    let mut charm = CharmText::new();
+    charm.hook(
+        "data-storage-attached",
+        "storage-get location >> $out/where; touch \"$JUJU_STORAGE_LOCATION/canary\"; \
+         findmnt -n -o FSTYPE \"$JUJU_STORAGE_LOCATION\" >> $out/kinds; storage-list > $out/list",
+    );
+    charm.hook(
+        "data-storage-detaching",
+        "ls \"$JUJU_STORAGE_LOCATION\" | grep -c canary > $out/still",
+    );
+    let mut host = Host::new(&charm);
+    storage(&host, 0, Provider::Loop);
+    storage(&host, 1, Provider::Tmpfs);
+    host.start();
+    assert_eq!(host.rest().await, "");
+    assert_eq!(
+        host.trace(),
+        "data-storage-attached data/0, data-storage-attached data/1, install, \
+         leader-settings-changed, config-changed, start"
+    );
+    assert_eq!(host.left("kinds"), "ext4\ntmpfs\n");
+    assert_eq!(host.left("list"), "data/0\ndata/1\n");
+    let place = host.paths.storage().join("data/0");
+    assert_eq!(host.left("where").lines().next().unwrap(), place.to_str().unwrap());
+    assert!(place.join("canary").exists());
+    // A restart of the agent leaves the mount alone; a boot brings it back with its data.
+    host.stop().await;
+    host.start();
+    host.unit(|goal| goal.trust = true);
+    host.rest().await;
+    assert_eq!(host.trace(), "leader-settings-changed, config-changed");
+    host.stop().await;
+    nix::mount::umount(&place).unwrap();
+    host.settings.boot = Some("boot-2".to_owned());
+    host.start();
+    host.unit(|goal| goal.trust = false);
+    host.rest().await;
+    assert!(host.trace().starts_with("start, "));
+    assert!(place.join("canary").exists());
+    host.unit(|goal| {
+        for storage in goal.storage.values_mut() {
+            storage.life = Life::Dying;
+            storage.destroy = true;
+        }
+    });
+    host.until("detached", |state| {
+        let detached = state.reports.iter().filter(|report| {
+            matches!(
+                report,
+                ReportBody::Now {
+                    now: NowReport::Storage { state: StorageState::Detached, .. },
+                    ..
+                }
+            )
+        });
+        (detached.count() == 2).then_some(())
+    })
+    .await;
+    host.rest().await;
+    assert_eq!(host.trace(), "data-storage-detaching data/0, data-storage-detaching data/1");
+    assert_eq!(host.left("still"), "1\n");
+    assert!(!place.join("canary").exists());
+    let left = std::fs::read_dir(host.paths.backings()).unwrap().count();
+    assert_eq!(left, 0, "what was to be destroyed is gone");
+}
