@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -75,6 +76,80 @@ pub struct Settings {
     pub log: String,
     /// Machines that are made at the same time.
     pub parallel_machines: usize,
+    /// How long things are waited for.
+    pub times: Times,
+    /// How much is taken on at a time.
+    pub limits: Limits,
+}
+
+/// How long things are waited for. The defaults are the product's; a test is in a hurry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// How long a poll with nothing new is held.
+    pub poll: Duration,
+    /// How long a machine may be quiet before it counts as silent: a held poll and a margin.
+    pub quiet: Duration,
+    /// How often silence is looked for.
+    pub beat: Duration,
+    /// How long a client may take for the TLS handshake (S1).
+    pub handshake: Duration,
+    /// How long a connection may be open without a request, or with a part of one's head (S1).
+    pub idle: Duration,
+    /// How long an upload may send nothing.
+    pub stall: Duration,
+    /// How soon after a right was taken away what is under way with it ends (S33: 5 seconds).
+    pub revocation: Duration,
+    /// How long requests that have begun may take once the controller is to end.
+    pub grace: Duration,
+    /// How often what has outlived its use is pruned.
+    pub tidying: Duration,
+    /// How long bytes that no record names are kept.
+    pub unnamed: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Times {
+            poll: muster_api::client::POLL,
+            quiet: Duration::from_secs(40),
+            beat: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+            revocation: Duration::from_secs(2),
+            grace: Duration::from_secs(30),
+            tidying: Duration::from_secs(60),
+            unnamed: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// How much is taken on at a time (reliability document, section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections.
+    pub connections: usize,
+    /// Connections from one address.
+    pub per_address: usize,
+    /// Connections from this host, whose programs share one address.
+    pub per_loopback: usize,
+    /// Uploads of one user.
+    pub uploads: usize,
+    /// Bytes that must be free where the store is, so that a checkpoint and the deletion that frees
+    /// more still find room (R12). With less, nothing is written and reads go on.
+    pub reserve: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 10_000,
+            per_address: 256,
+            per_loopback: 4096,
+            uploads: 8,
+            reserve: 32 << 20,
+        }
+    }
 }
 
 /// How a controller makes machines.
@@ -150,6 +225,8 @@ fn settings(fragment: Fragment) -> Result<Settings, ConfigError> {
         agent,
         log: fragment.log,
         parallel_machines: fragment.parallel_machines,
+        times: Times::default(),
+        limits: Limits::default(),
     })
 }
 

@@ -13,9 +13,6 @@ use tokio::sync::watch;
 
 use crate::clock;
 
-/// How long a machine may be quiet before it counts as silent: a held poll and a margin.
-pub const QUIET: Duration = Duration::from_secs(40);
-
 type At = (ModelId, MachineId);
 
 #[derive(Debug)]
@@ -26,6 +23,8 @@ struct State {
     held: BTreeMap<At, u32>,
     /// Since when this controller listens: nobody is silent for longer than that.
     began: Instant,
+    /// How long a machine may be quiet before it counts as silent.
+    quiet: Duration,
 }
 
 /// Whom this controller hears from.
@@ -64,10 +63,11 @@ fn now() -> Instant {
 }
 
 impl Hearing {
-    /// Begins to listen; nobody has been heard yet and nobody counts as silent.
+    /// Begins to listen; nobody has been heard yet and nobody counts as silent. Whoever is quiet for
+    /// longer than `quiet` is.
     #[must_use]
-    pub fn new() -> Self {
-        let state = State { last: BTreeMap::new(), held: BTreeMap::new(), began: now() };
+    pub fn new(quiet: Duration) -> Self {
+        let state = State { last: BTreeMap::new(), held: BTreeMap::new(), began: now(), quiet };
         let publish = watch::channel(Arc::new(Heard::default())).0;
         Hearing { state: Arc::new(Mutex::new(state)), publish: Arc::new(publish) }
     }
@@ -131,7 +131,12 @@ impl Hearing {
     pub fn listen(&self, estate: &Estate) {
         let wall = clock::now();
         let mono = now();
-        let state = self.state();
+        let mut state = self.state();
+        let known = |(model, machine): &At| {
+            let model = estate.model(*model);
+            model.is_some_and(|model| model.table::<MachineFacts>().get(machine).is_some())
+        };
+        state.last.retain(|at, _| known(at));
         let mut silent = BTreeMap::new();
         for model in estate.models() {
             for (id, _) in model.table::<MachineFacts>().iter() {
@@ -141,21 +146,22 @@ impl Hearing {
                 }
                 let last = state.last.get(&at).copied().unwrap_or(state.began);
                 let quiet = mono.saturating_duration_since(last);
-                if quiet > QUIET {
+                if quiet > state.quiet {
                     silent.insert(at, wall - quiet);
                 }
             }
         }
         drop(state);
         self.change(|heard| {
-            let keys = |map: &BTreeMap<At, _>| map.keys().copied().collect::<Vec<At>>();
-            if keys(&heard.silent) == keys(&silent) {
-                return false;
-            }
+            let before = heard.executing.len();
             heard.executing.retain(|(model, unit), _| {
                 let machine = estate.model(*model).and_then(|m| m.unit(unit)).map(|u| u.machine);
                 machine.is_some_and(|machine| !silent.contains_key(&(*model, machine)))
             });
+            let keys = |map: &BTreeMap<At, _>| map.keys().copied().collect::<Vec<At>>();
+            if keys(&heard.silent) == keys(&silent) {
+                return heard.executing.len() != before;
+            }
             // A silence that goes on keeps the moment at which it was first seen to begin.
             let begun = std::mem::take(&mut heard.silent);
             heard.silent = silent
@@ -179,11 +185,5 @@ impl Hearing {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Hearing {
-    fn default() -> Self {
-        Hearing::new()
     }
 }

@@ -39,6 +39,14 @@ pub enum SubmitError {
     /// Too much waits already; nothing was done.
     #[error("too many requests wait already")]
     Busy,
+    /// The store's disk is full; nothing was done.
+    #[error(
+        "the disk that holds the controller's store is full; nothing was changed; free some space there and try again"
+    )]
+    Full,
+    /// A rule panicked; nothing was done.
+    #[error("the controller made a mistake; nothing was changed")]
+    Mistake,
 }
 
 /// What comes in.
@@ -48,15 +56,17 @@ enum Submission {
         id: Option<RequestId>,
         command: Box<Command>,
         dry_run: bool,
-        answer: oneshot::Sender<Result<Reply, Refusal>>,
+        answer: oneshot::Sender<Result<Reply, SubmitError>>,
     },
     Report {
         caller: Caller,
         report: Box<Report>,
-        answer: oneshot::Sender<Result<Receipt, Refusal>>,
+        answer: oneshot::Sender<Result<Receipt, SubmitError>>,
     },
     /// Time has passed: look at these matters.
     Look(Vec<Matter>),
+    /// Time has passed: forget what has outlived its use.
+    Prune,
 }
 
 /// A handle on the ledger. Cheap to clone; the ledger ends when the last one is dropped.
@@ -176,8 +186,7 @@ impl Ledger {
         let (answer, answered) = oneshot::channel();
         let command = Box::new(command);
         self.submit(Submission::Command { caller, id, command, dry_run, answer })?;
-        let answer = answered.await.map_err(|_| SubmitError::Closing)?;
-        answer.map_err(SubmitError::Refused)
+        answered.await.map_err(|_| SubmitError::Closing)?
     }
 
     /// Hands in a report; the receipt comes once it is on disk.
@@ -187,8 +196,7 @@ impl Ledger {
     pub async fn report(&self, caller: Caller, report: Report) -> Result<Receipt, SubmitError> {
         let (answer, answered) = oneshot::channel();
         self.submit(Submission::Report { caller, report: Box::new(report), answer })?;
-        let answer = answered.await.map_err(|_| SubmitError::Closing)?;
-        answer.map_err(SubmitError::Refused)
+        answered.await.map_err(|_| SubmitError::Closing)?
     }
 
     /// Has upkeep look at matters that time has opened.
@@ -197,6 +205,14 @@ impl Ledger {
     /// If the ledger is ending or too much waits; then it is asked again later.
     pub fn look(&self, matters: Vec<Matter>) -> Result<(), SubmitError> {
         self.submit(Submission::Look(matters))
+    }
+
+    /// Has what has outlived its use forgotten: old answers, ended tokens, finished operations.
+    ///
+    /// # Errors
+    /// If the ledger is ending or too much waits; then it is asked again later.
+    pub fn prune(&self) -> Result<(), SubmitError> {
+        self.submit(Submission::Prune)
     }
 
     fn submit(&self, submission: Submission) -> Result<(), SubmitError> {

@@ -38,7 +38,7 @@ use identity::Authority;
 use ledger::Ledger;
 use log::Logs;
 use provision::{Plan, Provisioner};
-use server::App;
+use server::{App, Claims};
 use store::{Embedded, Store};
 use substrate::Substrate;
 
@@ -93,9 +93,18 @@ pub enum RunError {
     /// There is an installation here already.
     #[error("`{0}` holds a controller already; `muster-controller run` starts it")]
     Present(String),
-    /// There is none, or a part of it is missing.
+    /// There is none.
     #[error("`{0}` holds no controller; `muster-controller init` makes one")]
     Absent(String),
+    /// There is a store and nothing that vouches for it (R22).
+    #[error(
+        "`{0}` holds a store without its authority (`ca.pem`, `ca-key.pem`); \
+         restore these files from a backup"
+    )]
+    Damaged(String),
+    /// Others can read it.
+    #[error("`{0}` can be read by others; its mode must be {1}")]
+    Open(String, &'static str),
 }
 
 /// Who and what a new installation is.
@@ -111,7 +120,11 @@ pub struct Init {
     pub token: TokenHash,
 }
 
-/// Makes an installation in an empty data directory: authority, store, first user.
+/// The file that says that an installation is being made: what is beside it was never served.
+const BEGUN: &str = "init.begun";
+
+/// Makes an installation in an empty data directory: authority, store, first user. One that was cut
+/// off is made anew.
 ///
 /// # Errors
 /// If there is one already, or it cannot be written.
@@ -119,8 +132,22 @@ pub fn init(data_dir: &Path, asked: &Init, now: Timestamp) -> Result<(), RunErro
     if data_dir.join("ca.pem").exists() {
         return Err(RunError::Present(data_dir.display().to_string()));
     }
-    private_folder(data_dir)
-        .map_err(|source| RunError::Io { what: "make the data directory", source })?;
+    let make = |source| RunError::Io { what: "make the data directory", source };
+    private_folder(data_dir).map_err(make)?;
+    let begun = data_dir.join(BEGUN);
+    if begun.exists() {
+        for name in ["store.db", "store.db-wal", "store.db-shm", "ca-key.pem"] {
+            match std::fs::remove_file(data_dir.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(make(error));
+                }
+                _ => {}
+            }
+        }
+    } else if data_dir.join("store.db").exists() {
+        return Err(RunError::Damaged(data_dir.display().to_string()));
+    }
+    disk::write(&begun, b"", 0o600).map_err(|(_, source)| make(source))?;
     let mut store = Embedded::create(data_dir).map_err(RunError::Store)?;
     let command = Command::Estate(EstateCommand::Bootstrap {
         uuid: ModelId(uuid::Uuid::new_v4()),
@@ -135,13 +162,38 @@ pub fn init(data_dir: &Path, asked: &Init, now: Timestamp) -> Result<(), RunErro
     store.commit(std::slice::from_ref(&decision.txn)).map_err(RunError::Store)?;
     // Last: its presence says that all of it is there.
     let authority = Authority::make(asked.name.as_str()).map_err(RunError::Identity)?;
-    authority.save(data_dir).map_err(RunError::Identity)
+    authority.save(data_dir).map_err(RunError::Identity)?;
+    std::fs::remove_file(&begun).map_err(make)
 }
 
 fn private_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+/// Refuses a data directory that holds no whole installation, or one that others can read.
+fn present(folder: &Path) -> Result<(), RunError> {
+    use std::os::unix::fs::PermissionsExt;
+    let shown = folder.display().to_string();
+    let (known, store) = (folder.join("ca.pem").exists(), folder.join("store.db").exists());
+    match (known, store) {
+        (true, true) => {}
+        (false, true) if !folder.join(BEGUN).exists() => return Err(RunError::Damaged(shown)),
+        // The store says what is wrong.
+        (true, false) => {}
+        (false, _) => return Err(RunError::Absent(shown)),
+    }
+    for (path, mode, said) in
+        [(folder.to_owned(), 0o077, "0700"), (folder.join("ca-key.pem"), 0o077, "0600")]
+    {
+        let found = std::fs::metadata(&path)
+            .map_err(|source| RunError::Io { what: "look at the data directory", source })?;
+        if found.permissions().mode() & mode != 0 {
+            return Err(RunError::Open(path.display().to_string(), said));
+        }
+    }
+    Ok(())
 }
 
 /// Serves the installation in the settings' data directory until `shutdown`, on `listener` for
@@ -155,16 +207,15 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
     let folder = settings.data_dir.clone();
-    if !folder.join("ca.pem").exists() {
-        return Err(RunError::Absent(folder.display().to_string()));
-    }
+    present(&folder)?;
+    let (times, limits) = (settings.times, settings.limits);
     let authority = Authority::load(&folder).map_err(RunError::Identity)?;
-    let store = Embedded::open(&folder).map_err(RunError::Store)?;
+    let store = Embedded::open(&folder).map_err(RunError::Store)?.reserving(limits.reserve);
     let blobs = BlobStore::open(folder.join("blobs"))
         .map_err(|source| RunError::Blobs(Box::new(source)))?;
     let io = |what| move |source| RunError::Io { what, source };
     let logs = Logs::open(&folder.join("logs")).map_err(io("open the logs"))?;
-    let hearing = Hearing::new();
+    let hearing = Hearing::new(times.quiet);
     let (ended, failed) = tokio::sync::oneshot::channel();
     let (ledger, thread) = Ledger::start(store, hearing.watch(), ended).map_err(RunError::Store)?;
 
@@ -195,11 +246,13 @@ pub async fn run(
     });
     let app = App {
         ledger: ledger.clone(),
-        blobs,
-        logs,
+        blobs: blobs.clone(),
+        logs: logs.clone(),
         hearing: hearing.clone(),
         provisioner: provisioner.clone(),
         agent_addresses: if agent_addresses.is_empty() { vec![local] } else { agent_addresses },
+        claims: Claims::new(limits.uploads, times.unnamed),
+        times,
         shutdown: shutdown.clone(),
     };
     let router = server::router(app);
@@ -207,24 +260,35 @@ pub async fn run(
     for listener in listeners {
         listener.set_nonblocking(true).map_err(io("listen"))?;
         let listener = TcpListener::from_std(listener).map_err(io("listen"))?;
-        let serve = server::serve(listener, tls.clone(), router.clone(), shutdown.clone());
+        let serve =
+            server::serve(listener, tls.clone(), router.clone(), (times, limits), shutdown.clone());
         serving.push(tokio::spawn(serve));
     }
     drop(router);
     let provisioning = tokio::spawn(provisioner.run(ledger.clone(), shutdown.clone()));
-    let ticking = tokio::spawn(tick::run(ledger.clone(), hearing, shutdown.clone()));
+    let ticking = tokio::spawn(tick::run(ledger.clone(), hearing, times.beat, shutdown.clone()));
+    let tidying = tokio::spawn(tick::tidy(ledger.clone(), blobs, logs, times, shutdown.clone()));
     tracing::info!(address = %local, revision = %ledger.estate().revision(), "serving");
     drop(ledger);
 
     tokio::select! {
         () = shutdown.cancelled() => {}
-        _ = failed => shutdown.cancel(),
+        _ = failed => {
+            // What is known is not what is on disk: nothing more is answered or begun (R1).
+            shutdown.cancel();
+            for task in serving.into_iter().chain([provisioning, ticking, tidying]) {
+                task.abort();
+            }
+            return close(thread).await;
+        }
     }
-    for task in serving {
+    for task in serving.into_iter().chain([provisioning, ticking, tidying]) {
         finished(task.await);
     }
-    finished(provisioning.await);
-    finished(ticking.await);
+    close(thread).await
+}
+
+async fn close(thread: ledger::LedgerThread) -> Result<(), RunError> {
     tokio::task::spawn_blocking(move || thread.join())
         .await
         .map_err(|error| RunError::Io { what: "end the ledger", source: error.into() })?

@@ -1,8 +1,8 @@
 //! The units' logs: a file a model, bounded, with whoever follows told of each line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +16,9 @@ const MAX_BYTES: u64 = 20 << 20;
 
 /// Bytes of one line's message; longer ones are cut.
 const MAX_LINE: usize = 16 << 10;
+
+/// Bytes of a line's level, module and entity each.
+const MAX_WORD: usize = 256;
 
 /// Lines that a follower may be behind before it misses some.
 const BEHIND: usize = 4096;
@@ -63,15 +66,24 @@ impl Logs {
         let mut text = Vec::new();
         let mut fresh = Vec::new();
         for line in batch.lines.iter().skip(skip) {
-            let mut line = line.clone();
-            line.message = plain(&line.message);
+            let line = LogLine {
+                at: line.at,
+                entity: plain(&line.entity, MAX_WORD),
+                level: known(&line.level).to_owned(),
+                module: plain(&line.module, MAX_WORD),
+                message: plain(&line.message, MAX_LINE),
+            };
             serde_json::to_writer(&mut text, &line)?;
             text.push(b'\n');
             fresh.push(Arc::new(line));
         }
-        one.file.write_all(&text)?;
+        if let Err(error) = one.file.write_all(&text) {
+            // Half a line would swallow the beginning of the next.
+            one.file.set_len(one.bytes)?;
+            return Err(error);
+        }
         one.bytes += text.len() as u64;
-        let after = batch.first + batch.lines.len() as u64;
+        let after = batch.first.saturating_add(batch.lines.len() as u64);
         let after = after.max(next);
         one.next.insert(machine, after);
         for line in fresh {
@@ -98,12 +110,15 @@ impl Logs {
         query: &LogQuery,
     ) -> io::Result<(Vec<LogLine>, broadcast::Receiver<Arc<LogLine>>)> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let follow = self.one(&mut models, model)?.follow.subscribe();
+        // What is in the file now and what is followed from now on: no line twice, none left out.
+        let one = self.one(&mut models, model)?;
+        let (bytes, follow) = (one.bytes, one.follow.subscribe());
+        let file = File::open(self.path(model))?;
         drop(models);
         let filter = Filter::new(query);
         let mut lines = std::collections::VecDeque::new();
         let most = query.last.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-        for line in BufReader::new(File::open(self.path(model))?).lines() {
+        for line in BufReader::new(file.take(bytes)).lines() {
             let Ok(line) = serde_json::from_str::<LogLine>(&line?) else { continue };
             if filter.admits(&line) {
                 lines.push_back(line);
@@ -115,17 +130,23 @@ impl Logs {
         Ok((lines.into(), follow))
     }
 
-    /// Forgets a model's log.
+    /// Forgets the logs of models that are no more.
     ///
     /// # Errors
-    /// If the file cannot be removed.
-    pub fn forget(&self, model: ModelId) -> io::Result<()> {
+    /// If the folder cannot be read or a file not removed.
+    pub fn retain(&self, known: &BTreeSet<ModelId>) -> io::Result<()> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        models.remove(&model);
-        match std::fs::remove_file(self.path(model)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        models.retain(|model, _| known.contains(model));
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let named = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
+            let Some(Ok(model)) = named.map(str::parse::<ModelId>) else { continue };
+            if !known.contains(&model) {
+                std::fs::remove_file(entry.path())?;
+            }
         }
+        Ok(())
     }
 
     fn path(&self, model: ModelId) -> PathBuf {
@@ -159,21 +180,34 @@ fn halve(path: &Path) -> io::Result<()> {
     crate::disk::write(path, kept, 0o600).map_err(|(_, source)| source)
 }
 
-/// One record a line, with nothing in it that could drive a terminal (S17).
-fn plain(message: &str) -> String {
-    let mut text = String::with_capacity(message.len().min(MAX_LINE));
-    for letter in message.chars() {
-        if text.len() >= MAX_LINE {
-            text.push('…');
+/// A text with nothing in it that could forge another line, drive a terminal or turn the reading
+/// direction (S17).
+fn plain(text: &str, most: usize) -> String {
+    let mut kept = String::with_capacity(text.len().min(most));
+    for letter in text.chars() {
+        if kept.len() >= most {
+            kept.push('…');
             break;
         }
         match letter {
-            '\t' => text.push(letter),
-            c if c.is_control() => text.extend(c.escape_default()),
-            c => text.push(c),
+            '\t' => kept.push(letter),
+            c if c.is_control() || turns(c) => kept.extend(c.escape_default()),
+            c => kept.push(c),
         }
     }
-    text
+    kept
+}
+
+/// Letters that change the direction of what follows, or end a line in some readers.
+fn turns(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
+/// The level of this word; what is none is `INFO`.
+fn known(word: &str) -> &'static str {
+    let word = word.to_ascii_uppercase();
+    let word = if word == "WARN" { "WARNING" } else { &word };
+    LEVELS.iter().copied().find(|level| *level == word).unwrap_or("INFO")
 }
 
 /// Which lines a query admits.
@@ -259,7 +293,10 @@ mod tests {
 
     #[test]
     fn s17_a_line_cannot_forge_another_or_drive_a_terminal() {
-        assert_eq!(plain("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+        assert_eq!(plain("a\nb\u{1b}[31m", 64), "a\\nb\\u{1b}[31m");
+        assert_eq!(plain("abc\u{202e}fdp.exe", 64), "abc\\u{202e}fdp.exe");
+        assert_eq!(plain(&"x".repeat(99), 8), "xxxxxxxx…");
+        assert_eq!([known("warn"), known("\u{1b}[2J")], ["WARNING", "INFO"]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn run(mut flags: BTreeMap<String, String>) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let listener = std::net::TcpListener::bind(settings.listen)
             .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
         let shutdown = CancellationToken::new();
@@ -113,5 +113,8 @@ fn run(mut flags: BTreeMap<String, String>) -> Result<(), String> {
         muster_controller::run(settings, listener, shutdown)
             .await
             .map_err(|error| Chain(&error).to_string())
-    })
+    });
+    // What still runs on a thread of its own has been waited for, or must not be (R1).
+    runtime.shutdown_background();
+    result
 }

@@ -14,11 +14,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use muster_model::Estate;
+pub(crate) use machine::short;
+
 use muster_model::life::Life;
 use muster_model::name::{MachineId, ModelId};
 use muster_model::record::{InstanceRecord, Machine};
 use muster_model::status::Instance;
+use muster_model::{Estate, Revision};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -86,6 +88,10 @@ pub struct Plan {
 pub struct Provisioner {
     plan: Arc<Plan>,
     said: Arc<Mutex<String>>,
+    /// What is being made or removed at the moment.
+    tasks: TaskTracker,
+    /// Nothing more is begun.
+    ending: CancellationToken,
 }
 
 type At = (ModelId, MachineId);
@@ -94,7 +100,12 @@ impl Provisioner {
     /// A provisioner that follows `plan`.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        Provisioner { plan: Arc::new(plan), said: Arc::default() }
+        Provisioner {
+            plan: Arc::new(plan),
+            said: Arc::default(),
+            tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
+        }
     }
 
     /// What it does at the moment, for people who wait; empty if nothing.
@@ -111,16 +122,22 @@ impl Provisioner {
     pub async fn run(self, ledger: Ledger, shutdown: CancellationToken) {
         self.prepare().await;
         let mut estates = ledger.watch();
-        let tasks = TaskTracker::new();
+        let tasks = self.tasks.clone();
         let busy: Arc<Mutex<BTreeSet<At>>> = Arc::default();
         let waits: Arc<Mutex<BTreeMap<At, tokio::time::Instant>>> = Arc::default();
         let room = Arc::new(Semaphore::new(self.plan.parallel.max(1)));
         let again = Arc::new(tokio::sync::Notify::new());
+        let mut wanted = Wanted::default();
+        let makes = self.plan.substrate.is_some();
         loop {
             let estate = Arc::clone(&estates.borrow_and_update());
+            wanted.look(&estate, makes);
             let now = tokio::time::Instant::now();
             let mut soonest = None;
-            for at in wanting(&estate) {
+            for at in wanted.all() {
+                if self.ending.is_cancelled() {
+                    break;
+                }
                 let due = lock(&waits).get(&at).copied().filter(|due| *due > now);
                 if let Some(due) = due {
                     soonest = Some(soonest.map_or(due, |s: tokio::time::Instant| s.min(due)));
@@ -134,6 +151,9 @@ impl Provisioner {
                     (Arc::clone(&waits), Arc::clone(&room), Arc::clone(&again));
                 tasks.spawn(async move {
                     let permit = room.acquire().await;
+                    if this.ending.is_cancelled() {
+                        return;
+                    }
                     let failures = this.tend(&ledger, at).await;
                     drop(permit);
                     match failures {
@@ -158,6 +178,7 @@ impl Provisioner {
                 changed = estates.changed() => if changed.is_err() { break },
                 () = again.notified() => {}
                 () = sleep => {}
+                () = self.ending.cancelled() => break,
                 () = shutdown.cancelled() => break,
             }
         }
@@ -211,6 +232,10 @@ impl Provisioner {
     /// # Errors
     /// What could not be removed.
     pub async fn remove_everything(&self) -> Result<(), ProvisionError> {
+        // A machine that was being made meanwhile would be left behind.
+        self.ending.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
         host::stop_all(&self.plan.host_root)?;
         let Some(substrate) = self.plan.substrate.clone() else { return Ok(()) };
         tokio::task::spawn_blocking(move || substrate.kill_all())
@@ -224,18 +249,36 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Machines that something is to be done about: not made yet, or to be let go.
-fn wanting(estate: &Estate) -> Vec<At> {
-    let mut all = Vec::new();
-    for model in estate.models() {
-        for (id, instance) in model.table::<InstanceRecord>().iter() {
-            let Some(machine) = model.machine(*id) else { continue };
-            if needs(machine, instance) != Need::Nothing {
-                all.push((model.id(), *id));
+/// Machines that something is to be done about: not made yet, or to be let go. A model is looked
+/// at when its machines have changed, and not at each commit.
+#[derive(Debug, Default)]
+struct Wanted {
+    models: BTreeMap<ModelId, (Revision, Vec<At>)>,
+}
+
+impl Wanted {
+    /// Takes in what has changed. A controller that makes no machines lets them be joined by hand.
+    fn look(&mut self, estate: &Estate, makes: bool) {
+        self.models.retain(|id, _| estate.model(*id).is_some());
+        for model in estate.models() {
+            let instances = model.table::<InstanceRecord>();
+            let written = instances.written().max(model.table::<Machine>().written());
+            if self.models.get(&model.id()).is_some_and(|(seen, _)| *seen >= written) {
+                continue;
             }
+            let of_model = instances.iter().filter_map(|(id, instance)| {
+                let machine = model.machine(*id)?;
+                let need = needs(machine, instance);
+                let ours = makes || machine.host || need == Need::Removing;
+                (need != Need::Nothing && ours).then_some((model.id(), *id))
+            });
+            self.models.insert(model.id(), (written, of_model.collect()));
         }
     }
-    all
+
+    fn all(&self) -> impl Iterator<Item = At> + '_ {
+        self.models.values().flat_map(|(_, machines)| machines.iter().copied())
+    }
 }
 
 /// What a machine needs of its substrate.

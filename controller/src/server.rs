@@ -2,13 +2,16 @@
 
 mod agent;
 mod blob;
+mod claim;
 mod command;
+mod crowd;
 mod logs;
 mod problem;
 mod session;
 mod view;
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,29 +20,34 @@ use axum::body::Body;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use futures_util::FutureExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use muster_api::route::{Method, Name, Route, TABLE};
 use muster_resources::BlobStore;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
+use crate::config::{Limits, Times};
 use crate::heard::Hearing;
 use crate::ledger::Ledger;
 use crate::log::Logs;
 use crate::provision::Provisioner;
 
+pub use claim::Claims;
 pub use problem::Failure;
 
-/// Connections at a time (reliability document, section 5).
-const CONNECTIONS: usize = 10_000;
+use crowd::Crowd;
 
-/// How long a client may take for the TLS handshake, and for the head of a request (S1).
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a request's address (reliability document, section 5).
+const MAX_ADDRESS: usize = 8 << 10;
+
+/// Bytes of a request's headers (reliability document, section 5).
+const MAX_HEADERS: usize = 32 << 10;
 
 /// What every handler has at hand.
 #[derive(Clone, Debug)]
@@ -56,6 +64,10 @@ pub struct App {
     pub provisioner: Provisioner,
     /// Where agents reach this controller.
     pub agent_addresses: Vec<SocketAddr>,
+    /// Who has shown which bytes, and who sends some now.
+    pub claims: Claims,
+    /// How long things are waited for.
+    pub times: Times,
     /// Ends the controller.
     pub shutdown: CancellationToken,
 }
@@ -74,7 +86,10 @@ pub fn router(app: App) -> Router {
         };
         router = router.route(row.path, on(filter, handler));
     }
-    router.fallback(async || Failure::not_found().respond()).with_state(app)
+    router
+        .fallback(async || Failure::not_found().respond())
+        .method_not_allowed_fallback(async || Failure::not_found().respond())
+        .with_state(app)
 }
 
 async fn serve_row(
@@ -84,9 +99,13 @@ async fn serve_row(
     request: Request,
 ) -> Response<Body> {
     let parts: Vec<String> = path.iter().map(|(_, value)| value.to_owned()).collect();
-    match dispatch(app, row, &parts, request).await {
-        Ok(response) => response,
-        Err(failure) => failure.respond(),
+    let span = tracing::info_span!("request", route = ?row.name, revision = %app.ledger.estate().revision());
+    // A panic ends this one request (S30); nothing it held is shared.
+    let served = AssertUnwindSafe(dispatch(app, row, &parts, request)).catch_unwind();
+    match served.instrument(span).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(failure)) => failure.respond(),
+        Err(_) => Failure::unavailable("it made a mistake; its log has it").respond(),
     }
 }
 
@@ -96,11 +115,12 @@ async fn dispatch(
     parts: &[String],
     request: Request,
 ) -> Result<Response<Body>, Failure> {
+    bounded_head(&request)?;
     let session = session::admit(&app, row, parts, request.headers())?;
     let address = request.uri().clone();
     match row.name {
         Name::Version => view::version(&app),
-        Name::Controller => view::controller(&app),
+        Name::Controller => view::controller(&app, &session),
         Name::Whoami => view::whoami(&session),
         Name::Teardown => command::teardown(&app, row, request).await,
         Name::Findings => view::findings(&app),
@@ -108,10 +128,10 @@ async fn dispatch(
         Name::Models => view::models(&app, &session),
         Name::ModelView => view::model(&app, &session, &address),
         Name::ModelWait => view::wait(&app, &session, row, request).await,
-        Name::ModelLogs => logs::read(&app, &session, &address),
-        Name::BlobState => blob::state(&app, parts),
-        Name::BlobAppend => blob::append(&app, row, parts, request).await,
-        Name::BlobRead => blob::read(&app, &session, parts, &address).await,
+        Name::ModelLogs => logs::read(&app, session, &address).await,
+        Name::BlobState => blob::state(&app, &session, parts),
+        Name::BlobAppend => blob::append(&app, &session, row, parts, request).await,
+        Name::BlobRead => blob::read(&app, session, parts, &address).await,
         Name::Enrol => agent::enrol(&app, &session, row, request).await,
         Name::Goal => agent::goal(&app, &session, &address).await,
         Name::Reports => agent::report(&app, &session, row, request).await,
@@ -121,21 +141,39 @@ async fn dispatch(
     }
 }
 
-/// Serves on a listener until `shutdown`; requests that have begun come to their end.
+/// Refuses a head that is longer than anything this table needs.
+fn bounded_head(request: &Request) -> Result<(), Failure> {
+    let address = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    if address > MAX_ADDRESS {
+        return Err(Failure::malformed(format!("an address is at most {MAX_ADDRESS} bytes")));
+    }
+    let headers = request.headers().iter();
+    let length: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if length > MAX_HEADERS {
+        return Err(Failure::malformed(format!("headers are at most {MAX_HEADERS} bytes")));
+    }
+    Ok(())
+}
+
+/// Serves on a listener until `shutdown`; requests that have begun come to their end, unless that
+/// takes longer than the grace time.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     router: Router,
+    (times, limits): (Times, Limits),
     shutdown: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Arc::new(Crowd::new(limits));
     let tasks = TaskTracker::new();
+    let cut = CancellationToken::new();
+    // Also if this is aborted: nobody is answered from what may not be on disk.
+    let _cut = cut.clone().drop_guard();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let stream = tokio::select! {
+        let (stream, from) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, most likely: the loop must live on (R23).
                     tracing::warn!(%error, "cannot accept a connection");
@@ -145,27 +183,45 @@ pub async fn serve(
             },
             () = shutdown.cancelled() => break,
         };
-        let (acceptor, router, shutdown) = (acceptor.clone(), router.clone(), shutdown.clone());
+        let Some(seat) = crowd.enter(from.ip()) else {
+            tracing::debug!(%from, "too many connections; closed");
+            continue;
+        };
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        let (shutdown, cut) = (shutdown.clone(), cut.clone());
         tasks.spawn(async move {
-            connection(stream, acceptor, router, shutdown).await;
-            drop(permit);
+            tokio::select! {
+                () = connection(stream, acceptor, router, times, shutdown) => {}
+                () = cut.cancelled() => {}
+            }
+            drop(seat);
         });
     }
     tasks.close();
-    tasks.wait().await;
+    if tokio::time::timeout(times.grace, tasks.wait()).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "requests are cut off");
+        cut.cancel();
+        tasks.wait().await;
+    }
 }
 
 async fn connection(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     router: Router,
+    times: Times,
     shutdown: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let secured = match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+    let shaking = tokio::time::timeout(times.handshake, acceptor.accept(stream));
+    let shaken = tokio::select! {
+        shaken = shaking => shaken,
+        () = shutdown.cancelled() => return,
+    };
+    let secured = match shaken {
         Ok(Ok(secured)) => secured,
         Ok(Err(error)) => {
             tracing::debug!(%error, "no TLS handshake");
@@ -173,11 +229,11 @@ async fn connection(
         }
         Err(_) => return,
     };
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(PATIENCE * 6)
+        .header_read_timeout(times.idle)
         .max_buf_size(64 << 10);
     let service = TowerToHyperService::new(router);
     let serving = builder.serve_connection(TokioIo::new(secured), service);

@@ -86,6 +86,15 @@ pub trait Store: Send + 'static {
     /// If it cannot be read, or a record is not what it must be.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
+    /// Whether there is room for more: to be asked before anything is decided, because what a commit
+    /// has left behind that failed for want of room is not known (R12).
+    ///
+    /// # Errors
+    /// If nobody can say.
+    fn has_room(&mut self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// Commits Txns, each for itself, in order, all with one sync.
     ///
     /// # Errors

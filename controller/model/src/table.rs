@@ -25,17 +25,18 @@ impl<V> Clone for Entry<V> {
 /// nothing, a change O(log n). Nobody but this file knows which structure does that.
 pub struct Table<K: Ord, V> {
     entries: rpds::RedBlackTreeMapSync<K, Entry<V>>,
+    written: Revision,
 }
 
 impl<K: Ord, V> Clone for Table<K, V> {
     fn clone(&self) -> Self {
-        Table { entries: self.entries.clone() }
+        Table { entries: self.entries.clone(), written: self.written }
     }
 }
 
 impl<K: Ord, V> Default for Table<K, V> {
     fn default() -> Self {
-        Table { entries: rpds::RedBlackTreeMapSync::new_sync() }
+        Table { entries: rpds::RedBlackTreeMapSync::new_sync(), written: Revision::ZERO }
     }
 }
 
@@ -93,6 +94,13 @@ impl<K: Ord, V> Table<K, V> {
             .take_while(move |(name, _)| belongs(name))
     }
 
+    /// The last revision that put or took away any of them: whoever has seen the table as of it or
+    /// later need not look again.
+    #[must_use]
+    pub fn written(&self) -> Revision {
+        self.written
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -107,6 +115,7 @@ impl<K: Ord, V> Table<K, V> {
 
     /// Puts a record at `name`, or takes it away.
     pub(crate) fn set(&mut self, name: K, value: Option<V>, revision: Revision) {
+        self.written = self.written.max(revision);
         match value {
             Some(value) => {
                 self.entries.insert_mut(name, Entry { revision, value: Arc::new(value) });

@@ -1,18 +1,21 @@
 //! One round: decide what has come in, let upkeep follow, commit, publish, answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use muster_model::name::UserName;
 use muster_model::record::{Key, Record, Request, RequestId};
-use muster_model::reply::{Outcome, Reply};
+use muster_model::reply::Reply;
 use muster_model::report::Receipt;
 use muster_model::touches::Touched;
 use muster_model::upkeep::{self, Agenda};
 use muster_model::view::Heard;
 use muster_model::{Caller, Command, Estate, Refusal, Revision, Txn, rules};
+use muster_resources::Digest;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Submission;
 use super::wakers::Wakers;
+use super::{Submission, SubmitError};
 use crate::clock;
 use crate::store::{Commit, Store, StoreError};
 
@@ -20,9 +23,12 @@ use crate::store::{Commit, Store, StoreError};
 /// the last.
 const MOST: usize = 256;
 
+/// Txns of one pruning; what is left waits for the next.
+const PRUNED: usize = 32;
+
 enum Answer {
-    Command(oneshot::Sender<Result<Reply, Refusal>>, Result<Reply, Refusal>),
-    Report(oneshot::Sender<Result<Receipt, Refusal>>, Result<Receipt, Refusal>),
+    Command(oneshot::Sender<Result<Reply, SubmitError>>, Result<Reply, SubmitError>),
+    Report(oneshot::Sender<Result<Receipt, SubmitError>>, Result<Receipt, SubmitError>),
 }
 
 impl Answer {
@@ -45,6 +51,8 @@ pub(super) struct Round<S> {
     wakers: Wakers,
     txns: Vec<Txn>,
     touched: Vec<(Revision, Touched)>,
+    /// Whether the store has room for more.
+    room: bool,
 }
 
 impl<S: Store> Round<S> {
@@ -57,7 +65,7 @@ impl<S: Store> Round<S> {
         wakers: Wakers,
     ) -> Self {
         let (txns, touched) = (Vec::new(), Vec::new());
-        Round { store, estate, agenda, heard, publish, wakers, txns, touched }
+        Round { store, estate, agenda, heard, publish, wakers, txns, touched, room: true }
     }
 
     pub(super) fn run(
@@ -65,9 +73,13 @@ impl<S: Store> Round<S> {
         waiting: &mut mpsc::Receiver<Submission>,
     ) -> Result<(), StoreError> {
         loop {
-            self.upkeep();
-            self.commit()?;
-            let first = if self.agenda.is_empty() {
+            // Without room nothing is begun that could not be kept; reads go on (R12).
+            self.room = self.store.has_room()?;
+            if self.room {
+                self.upkeep();
+                self.commit()?;
+            }
+            let first = if self.agenda.is_empty() || !self.room {
                 match waiting.blocking_recv() {
                     Some(submission) => Some(submission),
                     None => return Ok(()),
@@ -77,10 +89,13 @@ impl<S: Store> Round<S> {
             };
             let rest = std::iter::from_fn(|| waiting.try_recv().ok());
             let batch: Vec<Submission> = first.into_iter().chain(rest.take(MOST)).collect();
+            self.room = self.store.has_room()?;
             let answers: Vec<Answer> =
                 batch.into_iter().filter_map(|submission| self.take(submission)).collect();
-            self.upkeep();
-            self.commit()?;
+            if self.room {
+                self.upkeep();
+                self.commit()?;
+            }
             for answer in answers {
                 answer.give();
             }
@@ -89,24 +104,47 @@ impl<S: Store> Round<S> {
 
     fn take(&mut self, submission: Submission) -> Option<Answer> {
         match submission {
+            Submission::Command { answer, .. } if !self.room => {
+                Some(Answer::Command(answer, Err(SubmitError::Full)))
+            }
+            Submission::Report { answer, .. } if !self.room => {
+                Some(Answer::Report(answer, Err(SubmitError::Full)))
+            }
             Submission::Command { caller, id, command, dry_run, answer } => {
                 let reply = self.command(&caller, id, &command, dry_run);
                 Some(Answer::Command(answer, reply))
             }
             Submission::Report { caller, report, answer } => {
-                let receipt = match rules::take(&self.estate, &caller, &report, clock::now()) {
-                    Ok((txn, mut receipt)) => {
-                        receipt.revision = self.stage(txn);
-                        Ok(receipt)
-                    }
-                    Err(refusal) => Err(refusal),
-                };
+                let (estate, now) = (&self.estate, clock::now());
+                let taken = guarded(|| rules::take(estate, &caller, &report, now));
+                let receipt = taken.map(|(txn, mut receipt)| {
+                    receipt.revision = self.stage(txn);
+                    receipt
+                });
                 Some(Answer::Report(answer, receipt))
             }
             Submission::Look(matters) => {
                 self.agenda.open(matters);
                 None
             }
+            Submission::Prune => {
+                self.prune();
+                None
+            }
+        }
+    }
+
+    /// Forgets what has outlived its use, a bounded part at a time.
+    fn prune(&mut self) {
+        if !self.room {
+            return;
+        }
+        for _ in 0..PRUNED {
+            let txn = upkeep::stale(&self.estate, clock::now());
+            if txn.is_empty() {
+                return;
+            }
+            self.stage(txn);
         }
     }
 
@@ -116,13 +154,18 @@ impl<S: Store> Round<S> {
         id: Option<RequestId>,
         command: &Command,
         dry_run: bool,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, SubmitError> {
+        let id = match (id, caller) {
+            (Some(id), Caller::User(user)) => Some(own(user, &id)?),
+            _ => None,
+        };
+        let (estate, now) = (&self.estate, clock::now());
         if let Some(id) = &id
-            && let Some(known) = self.estate.table::<Request>().get(id)
+            && let Some(known) = estate.table::<Request>().get(id)
         {
             return Ok(known.reply.clone());
         }
-        let decision = rules::decide(&self.estate, caller, command, clock::now())?;
+        let decision = guarded(|| rules::decide(estate, caller, command, now))?;
         let changed = !decision.txn.is_empty();
         let revision = self.estate.revision();
         let mut reply = Reply { revision, changed, outcome: decision.outcome };
@@ -131,8 +174,10 @@ impl<S: Store> Round<S> {
         }
         let mut txn = decision.txn;
         reply.revision = revision.next();
-        if let Some(id) = id.filter(|_| kept(&reply.outcome)) {
-            let request = Request { id: id.clone(), at: clock::now(), reply: reply.clone() };
+        if let Some(id) = id {
+            // In the same Txn as the effect, whatever the effect is: what was done once is answered
+            // and not done again, even if it was undone by another meanwhile (R4).
+            let request = Request { id: id.clone(), at: now, reply: reply.clone() };
             txn.reads.insert(Key::Request(id.clone()), None);
             txn.writes.insert(Key::Request(id), Some(Record::Request(request)));
         }
@@ -191,11 +236,22 @@ impl<S: Store> Round<S> {
     }
 }
 
-/// Whether a second try of the command would do something else than the first. What only asks, or
-/// comes to the same again, need not be remembered.
-fn kept(outcome: &Outcome) -> bool {
-    !matches!(
-        outcome,
-        Outcome::Done | Outcome::Charm(_) | Outcome::Removal(_) | Outcome::Enrolled { .. }
-    )
+/// A user's id for a request as it is kept: two users that choose the same id do not meet.
+fn own(user: &UserName, id: &RequestId) -> Result<RequestId, SubmitError> {
+    let text = Digest::of(format!("{user} {id}").as_bytes()).to_string();
+    text.parse().map_err(|error| {
+        tracing::error!(%error, "a digest is no request id");
+        SubmitError::Mistake
+    })
+}
+
+/// A rule's answer. One that panics has done nothing: it is pure, and its Draft is gone (S30).
+fn guarded<T>(rule: impl FnOnce() -> Result<T, Refusal>) -> Result<T, SubmitError> {
+    match catch_unwind(AssertUnwindSafe(rule)) {
+        Ok(answer) => answer.map_err(SubmitError::Refused),
+        Err(_) => {
+            tracing::error!("a rule panicked; nothing was changed");
+            Err(SubmitError::Mistake)
+        }
+    }
 }

@@ -219,8 +219,13 @@ fn begin(substrate: &Substrate, host: Host) -> Result<Host, crate::substrate::Su
 
 /// What the substrate calls a machine: short, since it is also its host name.
 fn instance_name(model: ModelId, machine: MachineId) -> String {
-    let model: String = model.to_string().chars().take(6).collect();
-    format!("muster-{model}-{machine}")
+    format!("muster-{}-{machine}", short(model))
+}
+
+/// The beginning of a model's id, by which its machines are named; the server sees to it that no
+/// two models have the same.
+pub(crate) fn short(model: ModelId) -> String {
+    model.to_string().chars().take(6).collect()
 }
 
 fn limits(host: &Host) -> BTreeMap<String, Limit> {

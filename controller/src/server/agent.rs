@@ -1,17 +1,16 @@
 //! What agents ask: enrolment, goal, report, snapshot.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
 use muster_api::body::{EnrolBody, EnrolledBody, PresenceBody};
-use muster_api::client::{LEASE_HEADER, POLL};
+use muster_api::client::LEASE_HEADER;
 use muster_api::route::Route;
 use muster_model::command::{Command, EstateCommand};
 use muster_model::goal::SnapshotRequest;
 use muster_model::name::UnitName;
+use muster_model::record::Subject;
 use muster_model::refusal::Code;
 use muster_model::reply::Outcome;
 use muster_model::upkeep::LEASE;
@@ -24,10 +23,6 @@ use super::problem::{Failure, json};
 use super::session::Session;
 use super::view::query;
 
-/// A machine is answered at most so often (house: ten times a second would be the bound at 1,000
-/// machines; below it the change that wakes is answered at once).
-const PACE: Duration = Duration::from_micros(200);
-
 pub(super) async fn enrol(
     app: &App,
     session: &Session,
@@ -36,8 +31,17 @@ pub(super) async fn enrol(
 ) -> Result<Response<Body>, Failure> {
     let EnrolBody { token } = body(row, request).await?;
     let join = session.token.ok_or_else(Failure::unauthenticated)?;
+    let Some(caller) = session.caller.clone() else {
+        let estate = app.ledger.estate();
+        return match estate.token(token).map(|token| &token.subject) {
+            Some(Subject::Machine { model, machine }) => {
+                Ok(json(&EnrolledBody { model: *model, machine: *machine }))
+            }
+            _ => Err(Failure::unauthenticated()),
+        };
+    };
     let command = Command::Estate(EstateCommand::Enrol { join, token });
-    let reply = app.ledger.command(session.caller()?, None, command, false).await?;
+    let reply = app.ledger.command(caller, None, command, false).await?;
     match reply.outcome {
         Outcome::Enrolled { model, machine } => Ok(json(&EnrolledBody { model, machine })),
         _ => Err(Failure::unavailable("it did not enrol the machine")),
@@ -61,9 +65,10 @@ pub(super) async fn goal(
     let held = app.hearing.hold(model, machine);
     let present = app.ledger.estate().revision();
     let mut touched = app.ledger.wakers().follow(model, machine, present);
-    let until = tokio::time::Instant::now() + POLL;
+    let until = tokio::time::Instant::now() + app.times.poll;
     loop {
         touched.borrow_and_update();
+        session.stands(app)?;
         let estate = app.ledger.estate();
         let newest = estate.model(model).map(|model| model.touched_machine(machine));
         let Some(newest) = newest else {
@@ -90,7 +95,6 @@ pub(super) async fn goal(
             }
             () = app.shutdown.cancelled() => return Err(Failure::unavailable("it is ending")),
         }
-        tokio::time::sleep(PACE).await;
     }
 }
 

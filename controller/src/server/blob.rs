@@ -1,5 +1,7 @@
 //! Bytes: taken in as they come, given out as they are asked for, never held in memory.
 
+use std::io::Write;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -7,19 +9,21 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use muster_api::body::BlobState;
 use muster_api::route::Route;
-use muster_model::record::ControllerAccess;
+use muster_model::record::{ControllerAccess, User};
 use muster_model::refusal::Code;
 use muster_model::{Caller, Estate, Refusal};
-use muster_resources::{Digest, Stage, Staged, StoreError};
+use muster_resources::{Digest, Hashing, Stage, Staged, StoreError};
 use serde::Deserialize;
 use tokio::io::AsyncSeekExt;
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
 use super::App;
+use super::claim::may_send;
 use super::problem::{Failure, json};
 use super::session::Session;
 use super::view::query;
+use crate::clock;
 
 /// Pieces that may wait between the network and the disk.
 const WAITING: usize = 8;
@@ -32,10 +36,30 @@ fn digest(parts: &[String]) -> Result<Digest, Failure> {
     text.parse().map_err(|error| Failure::malformed(format!("{error}")))
 }
 
-pub(super) fn state(app: &App, parts: &[String]) -> Result<Response<Body>, Failure> {
+/// Whose bytes these are to send, and whether the user may send any.
+fn sender<'s>(app: &App, session: &'s Session) -> Result<&'s User, Failure> {
+    let user = session.user()?;
+    if may_send(&app.ledger.estate(), user) {
+        return Ok(user);
+    }
+    let why = format!("permission denied: user \"{}\" may write to no model", user.name);
+    let refusal = Refusal::new(Code::PermissionDenied, why);
+    Err(Failure::refused(refusal.hint("ask a model's administrator for: muster grant")))
+}
+
+pub(super) fn state(
+    app: &App,
+    session: &Session,
+    parts: &[String],
+) -> Result<Response<Body>, Failure> {
+    let user = sender(app, session)?;
     let digest = digest(parts)?;
     let state = match app.blobs.blob(&digest) {
-        Ok(blob) => BlobState::Whole { size: blob.size() },
+        Ok(blob) if app.claims.may_name(&app.ledger.estate(), user, &digest, clock::now()) => {
+            BlobState::Whole { size: blob.size() }
+        }
+        // Somebody else's: to this user they are not here, until it has sent them too.
+        Ok(_) => BlobState::Partial { offset: 0 },
         Err(_) => {
             let offset = app.blobs.progress(&digest);
             BlobState::Partial {
@@ -56,10 +80,12 @@ struct Append {
 /// goes on from there; the blob is there once its digest was checked and it was renamed into place.
 pub(super) async fn append(
     app: &App,
+    session: &Session,
     row: &Route,
     parts: &[String],
     request: Request,
 ) -> Result<Response<Body>, Failure> {
+    let user = sender(app, session)?.name.clone();
     let digest = digest(parts)?;
     let Append { offset, size } = query(request.uri())?;
     if size > row.body_limit {
@@ -68,30 +94,46 @@ pub(super) async fn append(
             format!("{size} bytes; at most {} are kept as one", row.body_limit),
         )));
     }
+    let Some(_turn) = app.claims.turn(&user) else {
+        return Err(Failure::busy("this user sends as much as it may at a time already"));
+    };
     let (pieces, waiting) = mpsc::channel::<Bytes>(WAITING);
     let blobs = app.blobs.clone();
+    let known = app.claims.may_name(&app.ledger.estate(), session.user()?, &digest, clock::now());
     let writing = tokio::task::spawn_blocking(move || match blobs.stage(digest, size)? {
-        Stage::Present => Ok(()),
+        Stage::Present if known => pass(size, waiting),
+        Stage::Present => compare(digest, size, offset, waiting),
         Stage::Ready(staged) => write(staged, offset, waiting),
     });
     let mut body = request.into_body().into_data_stream();
-    let mut whole = true;
-    while let Some(piece) = body.next().await {
-        let Ok(piece) = piece else {
-            whole = false;
-            break;
+    let mut checked = tokio::time::Instant::now();
+    let broken = loop {
+        let piece = match tokio::time::timeout(app.times.stall, body.next()).await {
+            Ok(Some(Ok(piece))) => piece,
+            Ok(None) => break None,
+            Ok(Some(Err(_))) => break Some("the upload broke off; what came is kept"),
+            Err(_) => break Some("the upload stood still; what came is kept"),
         };
+        if checked.elapsed() >= app.times.revocation {
+            session.stands(app)?;
+            checked = tokio::time::Instant::now();
+        }
         if pieces.send(piece).await.is_err() {
             // The writer has ended: its answer says why.
-            break;
+            break None;
         }
-    }
+    };
     drop(pieces);
     let written = writing.await.map_err(|error| Failure::internal("keep the bytes", &error))?;
-    if !whole {
-        return Err(Failure::unavailable("the upload broke off; what came is kept"));
+    if let Some(why) = broken {
+        return Err(Failure::unavailable(why));
     }
-    written.map_err(refuse)?;
+    let length = written.map_err(refuse)?;
+    if length < size {
+        // Whoever sends a part is told how much of it is safe.
+        return Ok(json(&BlobState::Partial { offset: length }));
+    }
+    app.claims.show(&user, digest, clock::now());
     Ok(json(&BlobState::Whole { size }))
 }
 
@@ -99,17 +141,55 @@ fn write(
     mut staged: Staged,
     offset: u64,
     mut waiting: mpsc::Receiver<Bytes>,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let mut at = offset;
     while let Some(piece) = waiting.blocking_recv() {
         staged.append(at, &piece)?;
         at += piece.len() as u64;
     }
     if staged.length() < staged.size() {
-        staged.sync()?;
-        return Ok(());
+        return staged.sync();
     }
-    staged.finish()
+    let size = staged.size();
+    staged.finish()?;
+    Ok(size)
+}
+
+/// Lets what is sent go by: the bytes came from elsewhere meanwhile.
+fn pass(size: u64, mut waiting: mpsc::Receiver<Bytes>) -> Result<u64, StoreError> {
+    while waiting.blocking_recv().is_some() {}
+    Ok(size)
+}
+
+/// Reads what is sent although the bytes are here: from its first byte on, it shows that the sender
+/// has them too. From the middle on it shows nothing, and the sender begins again.
+fn compare(
+    digest: Digest,
+    size: u64,
+    offset: u64,
+    mut waiting: mpsc::Receiver<Bytes>,
+) -> Result<u64, StoreError> {
+    if offset != 0 {
+        return Err(StoreError::Offset { digest, expected: 0, actual: offset });
+    }
+    let mut sent = Hashing::new(std::io::sink());
+    while let Some(piece) = waiting.blocking_recv() {
+        let all = sent.count().saturating_add(piece.len() as u64);
+        if all > size {
+            return Err(StoreError::Size { digest, expected: size, actual: all });
+        }
+        sent.write_all(&piece).map_err(|source| StoreError::Write { digest, source })?;
+    }
+    let length = sent.count();
+    if length < size {
+        // Nothing was kept; the next try begins at the first byte.
+        return Ok(0);
+    }
+    let actual = sent.digest();
+    if actual != digest {
+        return Err(StoreError::Mismatch { expected: digest, actual });
+    }
+    Ok(length)
 }
 
 fn refuse(error: StoreError) -> Failure {
@@ -121,7 +201,9 @@ fn refuse(error: StoreError) -> Failure {
         StoreError::Offset { .. } | StoreError::Size { .. } | StoreError::Mismatch { .. } => {
             Failure::refused(Refusal::new(Code::Invalid, text))
         }
-        StoreError::Full { .. } => Failure::unavailable(text),
+        StoreError::Full { .. } => {
+            Failure::unavailable(format!("{text}; free some there, and send again"))
+        }
         error => Failure::internal("keep the bytes", &error),
     }
 }
@@ -135,7 +217,7 @@ struct Read {
 /// Gives bytes out: to superusers, and to an agent whose units have a use for them (S6, S8).
 pub(super) async fn read(
     app: &App,
-    session: &Session,
+    session: Session,
     parts: &[String],
     address: &http::Uri,
 ) -> Result<Response<Body>, Failure> {
@@ -157,10 +239,29 @@ pub(super) async fn read(
     file.seek(std::io::SeekFrom::Start(offset))
         .await
         .map_err(|error| Failure::internal("read the blob", &error))?;
-    let stream = ReaderStream::with_capacity(file, PIECE);
+    let stream = while_it_stands(app, session, ReaderStream::with_capacity(file, PIECE));
     let mut response = Response::new(Body::from_stream(stream));
     response.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
     Ok(response)
+}
+
+/// The stream, as long as its reader keeps the right to it (S33).
+fn while_it_stands(
+    app: &App,
+    session: Session,
+    stream: ReaderStream<tokio::fs::File>,
+) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + use<> {
+    let app = app.clone();
+    let mut checked = tokio::time::Instant::now();
+    stream.map(move |piece| {
+        if checked.elapsed() >= app.times.revocation {
+            if session.stands(&app).is_err() {
+                return Err(std::io::ErrorKind::PermissionDenied.into());
+            }
+            checked = tokio::time::Instant::now();
+        }
+        piece
+    })
 }
 
 /// Whether a unit on the machine has a use for the bytes: its charm's, or a resource's.

@@ -10,8 +10,11 @@ use muster_api::route::Route;
 use muster_charms::Charm;
 use muster_model::Refusal;
 use muster_model::command::{AddCharm, Command, EstateCommand, ModelCommand};
+use muster_model::name::ModelId;
+use muster_model::record::{ModelAccess, User};
 use muster_model::refusal::Code;
 use muster_resources::archive::{self, Limits};
+use muster_resources::{Digest, Stage};
 use serde::de::DeserializeOwned;
 
 use super::App;
@@ -31,7 +34,34 @@ pub(super) async fn body<T: DeserializeOwned>(row: &Route, request: Request) -> 
                 format!("the body is longer than {limit} bytes, or broke off"),
             ))
         })?;
+    shallow(&bytes)?;
     serde_json::from_slice(&bytes).map_err(|error| Failure::malformed(error.to_string()))
+}
+
+/// How deep a body may nest (reliability document, section 5).
+const MAX_DEPTH: u32 = 32;
+
+/// Refuses a body that nests deeper than anything that is asked for needs.
+fn shallow(bytes: &[u8]) -> Result<(), Failure> {
+    let (mut depth, mut in_text, mut escaped) = (0u32, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(Failure::malformed(format!(
+                        "the body nests deeper than {MAX_DEPTH}"
+                    )));
+                }
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn submit(
@@ -42,7 +72,16 @@ pub(super) async fn submit(
 ) -> Result<Response<Body>, Failure> {
     let Submission { id, mut command, dry_run } = body(row, request).await?;
     internal_only(&command)?;
-    complete(app, &mut command).await?;
+    match &mut command {
+        Command::Estate(EstateCommand::AddModel { id, .. }) => *id = unused(app),
+        Command::Estate(_) => {}
+        // Whoever may not write is refused by the ledger; the disk is not touched for it.
+        Command::Model { model, command } => {
+            if session.access(app, *model) >= Some(ModelAccess::Write) {
+                complete(app, session.user()?, command).await?;
+            }
+        }
+    }
     let caller = session.caller()?;
     let reply = app.ledger.command(caller, Some(id), command, dry_run).await?;
     Ok(json(&reply))
@@ -58,30 +97,45 @@ fn internal_only(command: &Command) -> Result<(), Failure> {
     }
 }
 
+/// A model's id. Chosen here and not by the client, since machines are named by its beginning.
+fn unused(app: &App) -> ModelId {
+    let estate = app.ledger.estate();
+    loop {
+        let id = ModelId(uuid::Uuid::new_v4());
+        let begins = crate::provision::short(id);
+        if estate.models().all(|model| crate::provision::short(model.id()) != begins) {
+            return id;
+        }
+    }
+}
+
 /// Fills in what a command needs from the disk: what a charm's archive says, read from the verified
 /// bytes (S10), and whether the bytes that it names are here.
-async fn complete(app: &App, command: &mut Command) -> Result<(), Failure> {
-    let Command::Model { command, .. } = command else { return Ok(()) };
+async fn complete(app: &App, user: &User, command: &mut ModelCommand) -> Result<(), Failure> {
     let files: Vec<_> = match command {
-        ModelCommand::AddCharm(asked) => return read_charm(app, asked).await,
+        ModelCommand::AddCharm(asked) => return read_charm(app, user, asked).await,
         ModelCommand::Deploy(asked) => asked.resources.values().collect(),
         ModelCommand::Refresh(asked) => asked.resources.values().collect(),
         ModelCommand::AttachResource { file, .. } => vec![file],
         _ => return Ok(()),
     };
     for file in files {
-        let known = app.blobs.blob_of_size(&file.digest, file.size);
-        if known.is_err() {
-            return Err(Failure::refused(
-                Refusal::new(
-                    Code::Missing,
-                    format!("the bytes {} of \"{}\" are not here", file.digest, file.origin_name),
-                )
-                .hint("upload them first"),
-            ));
+        if !known(app, user, &file.digest, file.size) {
+            let what =
+                format!("the bytes {} of \"{}\" are not here", file.digest, file.origin_name);
+            let refusal = Refusal::new(Code::Missing, what).hint("upload them first");
+            return Err(Failure::refused(refusal));
         }
     }
     Ok(())
+}
+
+/// Whether bytes are here, as far as the user may know. Asking starts their grace time anew, so that
+/// they are not collected before the record that names them is committed.
+fn known(app: &App, user: &User, digest: &Digest, size: u64) -> bool {
+    app.claims.may_name(&app.ledger.estate(), user, digest, crate::clock::now())
+        && app.blobs.blob_of_size(digest, size).is_ok()
+        && matches!(app.blobs.stage(*digest, size), Ok(Stage::Present))
 }
 
 /// Small files of a charm that the model needs; everything else stays in the archive.
@@ -100,7 +154,12 @@ fn is_read(name: &str) -> bool {
     )
 }
 
-async fn read_charm(app: &App, asked: &mut AddCharm) -> Result<(), Failure> {
+async fn read_charm(app: &App, user: &User, asked: &mut AddCharm) -> Result<(), Failure> {
+    if !known(app, user, &asked.digest, asked.size) {
+        let what = format!("the charm's bytes {} are not here", asked.digest);
+        let refusal = Refusal::new(Code::Missing, what).hint("upload them first");
+        return Err(Failure::refused(refusal));
+    }
     let blobs = app.blobs.clone();
     let digest = asked.digest;
     let size = asked.size;

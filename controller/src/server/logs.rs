@@ -10,6 +10,7 @@ use futures_util::stream;
 use muster_api::LogQuery;
 use muster_api::body::{LogBatch, LogLine, LogReceipt};
 use muster_api::route::Route;
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::App;
@@ -50,49 +51,69 @@ pub(super) async fn take(
     Ok(json(&LogReceipt { next }))
 }
 
-/// A model's lines, as one JSON value a line, followed for as long as the client wants.
-pub(super) fn read(
+/// A model's lines, as one JSON value a line, followed for as long as the client wants and may.
+pub(super) async fn read(
     app: &App,
-    session: &Session,
+    session: Session,
     address: &http::Uri,
 ) -> Result<Response<Body>, Failure> {
     let asked: LogQuery = query(address)?;
-    let (lines, follow) = app
-        .logs
-        .read(session.model()?, &asked)
-        .map_err(|error| Failure::internal("read the log", &error))?;
-    let first: Vec<u8> = lines.iter().flat_map(encode).collect();
+    let (logs, model, what) = (app.logs.clone(), session.model()?, asked.clone());
+    let (first, follow) = tokio::task::spawn_blocking(move || {
+        let (lines, follow) = logs.read(model, &what)?;
+        let text: Vec<u8> = lines.iter().flat_map(encode).collect();
+        Ok::<_, std::io::Error>((text, follow))
+    })
+    .await
+    .map_err(|error| Failure::internal("read the log", &error))?
+    .map_err(|error| Failure::internal("read the log", &error))?;
     if !asked.follow {
         return Ok(Response::new(Body::from(first)));
     }
-    let filter = Arc::new(Filter::new(&asked));
-    let shutdown = app.shutdown.clone();
-    let rest = stream::unfold((follow, filter), move |(mut follow, filter)| {
-        let shutdown = shutdown.clone();
-        async move {
-            loop {
-                let next = tokio::select! {
-                    next = follow.recv() => next,
-                    () = shutdown.cancelled() => return None,
-                };
-                match next {
-                    Ok(line) if filter.admits(&line) => {
-                        return Some((Bytes::from(encode(&line)), (follow, filter)));
-                    }
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(missed)) => {
-                        let line = missed_lines(missed);
-                        return Some((Bytes::from(encode(&line)), (follow, filter)));
-                    }
-                    Err(RecvError::Closed) => return None,
-                }
-            }
-        }
+    let mut still = tokio::time::interval(app.times.revocation);
+    still.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let following =
+        Following { app: app.clone(), session, follow, filter: Filter::new(&asked), still };
+    let rest = stream::unfold(following, |mut following| async move {
+        let line = following.next().await?;
+        Some((Bytes::from(encode(&line)), following))
     });
     let first = stream::once(async move { Bytes::from(first) });
     let all = futures_util::StreamExt::chain(first, rest);
     let all = futures_util::StreamExt::map(all, Ok::<Bytes, std::convert::Infallible>);
     Ok(Response::new(Body::from_stream(all)))
+}
+
+/// Somebody who follows a log.
+struct Following {
+    app: App,
+    session: Session,
+    follow: broadcast::Receiver<Arc<LogLine>>,
+    filter: Filter,
+    /// When it is looked again whether the right to it stands (S33).
+    still: tokio::time::Interval,
+}
+
+impl Following {
+    /// The next line; none once the log is over for this reader.
+    async fn next(&mut self) -> Option<Arc<LogLine>> {
+        loop {
+            let next = tokio::select! {
+                next = self.follow.recv() => next,
+                _ = self.still.tick() => {
+                    self.session.stands(&self.app).ok()?;
+                    continue;
+                }
+                () = self.app.shutdown.cancelled() => return None,
+            };
+            match next {
+                Ok(line) if self.filter.admits(&line) => return Some(line),
+                Ok(_) => {}
+                Err(RecvError::Lagged(missed)) => return Some(Arc::new(missed_lines(missed))),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
 }
 
 fn missed_lines(count: u64) -> LogLine {

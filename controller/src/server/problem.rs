@@ -60,6 +60,12 @@ impl Failure {
         }
     }
 
+    /// Too much is asked at a time; the same request may be sent again a little later.
+    #[must_use]
+    pub fn busy(why: impl Into<String>) -> Self {
+        Failure { status: StatusCode::TOO_MANY_REQUESTS, problem: Problem::Unavailable(why.into()) }
+    }
+
     /// Something failed here. The error goes to the log, not to the client.
     #[must_use]
     pub fn internal(what: &str, error: &dyn std::error::Error) -> Self {
@@ -76,7 +82,12 @@ impl Failure {
     /// The response.
     #[must_use]
     pub fn respond(self) -> Response<Body> {
-        json_with(self.status, &self.problem)
+        let mut response = json_with(self.status, &self.problem);
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            let wait = http::HeaderValue::from_static("1");
+            response.headers_mut().insert(http::header::RETRY_AFTER, wait);
+        }
+        response
     }
 }
 
@@ -85,7 +96,9 @@ impl From<SubmitError> for Failure {
         match error {
             SubmitError::Refused(refusal) => Failure::refused(refusal),
             SubmitError::Closing => Failure::unavailable("it is ending"),
-            SubmitError::Busy => Failure::unavailable("too much waits already"),
+            SubmitError::Busy => Failure::busy("too much waits already"),
+            SubmitError::Full => Failure::unavailable(error.to_string()),
+            SubmitError::Mistake => Failure::unavailable("it made a mistake; its log has it"),
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::{clock, identity};
 /// A caller whom the route admits.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    /// Who it is; none, where anybody may come.
+    row: &'static Route,
+    /// Who it is; none, where anybody may come, and for a join token that was used up.
     pub(super) caller: Option<Caller>,
     /// The user's record, if it is one.
     pub(super) user: Option<User>,
@@ -48,6 +49,15 @@ impl Session {
         self.caller.clone().ok_or_else(Failure::unauthenticated)
     }
 
+    /// Whether the caller would be admitted now as it was: for what goes on for a while (S33).
+    pub(super) fn stands(&self, app: &App) -> Result<(), Failure> {
+        let Some(hash) = self.token else { return Ok(()) };
+        let now = identify(app, self.row, hash)?;
+        let Some(model) = self.model else { return Ok(()) };
+        let hidden = || Failure::refused(Refusal::not_found("model", model));
+        now.access(app, model).map(|_| ()).ok_or_else(hidden)
+    }
+
     /// What the user may do to a model; none: not even know of it.
     pub(super) fn access(&self, app: &App, model: ModelId) -> Option<ModelAccess> {
         let estate = app.ledger.estate();
@@ -60,22 +70,37 @@ impl Session {
 /// object is decided with the object.
 pub(super) fn admit(
     app: &App,
-    row: &Route,
+    row: &'static Route,
     parts: &[String],
     headers: &HeaderMap,
 ) -> Result<Session, Failure> {
-    let mut session = Session { caller: None, user: None, token: None, model: None };
     if row.admits == Admits::Anyone {
-        return Ok(session);
+        return Ok(Session { row, caller: None, user: None, token: None, model: None });
     }
     let token = bearer(headers).ok_or_else(Failure::unauthenticated)?;
-    let hash = identity::hash(token);
+    let mut session = identify(app, row, identity::hash(token))?;
+    if row.admits == Admits::ModelReaders {
+        let text = parts.first().map(String::as_str).unwrap_or_default();
+        let hidden = || Failure::refused(Refusal::not_found("model", text));
+        let model: ModelId = text.parse().map_err(|_| hidden())?;
+        session.access(app, model).ok_or_else(hidden)?;
+        session.model = Some(model);
+    }
+    Ok(session)
+}
+
+fn identify(app: &App, row: &'static Route, hash: TokenHash) -> Result<Session, Failure> {
+    let mut session = Session { row, caller: None, user: None, token: Some(hash), model: None };
     let estate = app.ledger.estate();
-    let record = estate.token(hash).ok_or_else(Failure::unauthenticated)?;
+    let Some(record) = estate.token(hash) else {
+        // A join token goes with its first use. Whose answer was lost comes again with it (S4) and
+        // is known by its own token, which the handler asks for.
+        let again = row.admits == Admits::Joiners;
+        return if again { Ok(session) } else { Err(Failure::unauthenticated()) };
+    };
     if record.expires.is_some_and(|at| at <= clock::now()) {
         return Err(Failure::unauthenticated());
     }
-    session.token = Some(hash);
     session.caller = Some(match &record.subject {
         Subject::User(name) => {
             let user = estate.user(name).filter(|user| !user.disabled);
@@ -101,13 +126,6 @@ pub(super) fn admit(
             muster_model::refusal::Code::PermissionDenied,
             "permission denied: this address is not for such callers",
         )));
-    }
-    if row.admits == Admits::ModelReaders {
-        let text = parts.first().map(String::as_str).unwrap_or_default();
-        let hidden = || Failure::refused(Refusal::not_found("model", text));
-        let model: ModelId = text.parse().map_err(|_| hidden())?;
-        session.access(app, model).ok_or_else(hidden)?;
-        session.model = Some(model);
     }
     Ok(session)
 }

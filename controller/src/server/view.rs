@@ -8,8 +8,9 @@ use axum::extract::Request;
 use axum::response::Response;
 use muster_api::body::{ControllerBody, VersionBody, WhoamiBody};
 use muster_api::route::Route;
+use muster_model::access::access_of;
 use muster_model::name::ModelId;
-use muster_model::record::{Machine, Unit};
+use muster_model::record::{ControllerAccess, Machine, Unit};
 use muster_model::view::{Condition, Heard, ModelView, ViewRequest, Wait, WaitAnswer, holds};
 use muster_model::{Estate, Refusal};
 use serde::de::DeserializeOwned;
@@ -22,8 +23,13 @@ use super::session::Session;
 /// The longest that one wait is held; the client calls again.
 const LONGEST: Duration = Duration::from_secs(50);
 
-/// A waiting client is answered at most so often, however fast the model changes.
-const PACE: Duration = Duration::from_millis(20);
+/// The share of its time that a wait may spend on looking: a look at a large model is followed by
+/// a pause of so many times its own length, however fast the model changes. A small one is looked at
+/// with every change.
+const PAUSE: u32 = 9;
+
+/// Shorter pauses are not worth a timer.
+const PERCEPTIBLE: Duration = Duration::from_millis(2);
 
 /// Reads a request's query.
 pub(super) fn query<T: DeserializeOwned>(address: &http::Uri) -> Result<T, Failure> {
@@ -37,18 +43,27 @@ pub(super) fn version(app: &App) -> Result<Response<Body>, Failure> {
     Ok(json(&VersionBody { version: crate::VERSION.to_owned(), uuid: uuid.unwrap_or_default() }))
 }
 
-pub(super) fn controller(app: &App) -> Result<Response<Body>, Failure> {
+/// What a user may know of the whole: who it is, and counts of what the user may see.
+pub(super) fn controller(app: &App, session: &Session) -> Result<Response<Body>, Failure> {
     let estate = app.ledger.estate();
+    let user = session.user()?;
     let Some(controller) = estate.controller() else { return Err(Failure::not_found()) };
+    let seen = || {
+        let sees = |model: &&Arc<muster_model::Model>| {
+            model.info().and_then(|info| access_of(user, info)).is_some()
+        };
+        estate.models().filter(sees)
+    };
+    let superuser = user.access == ControllerAccess::Superuser;
     Ok(json(&ControllerBody {
         controller: controller.clone(),
         version: crate::VERSION.to_owned(),
         revision: estate.revision(),
-        models: estate.models().count(),
-        machines: estate.models().map(|model| model.table::<Machine>().len()).sum(),
-        units: estate.models().map(|model| model.table::<Unit>().len()).sum(),
+        models: seen().count(),
+        machines: seen().map(|model| model.table::<Machine>().len()).sum(),
+        units: seen().map(|model| model.table::<Unit>().len()).sum(),
         agent_addresses: app.agent_addresses.iter().map(ToString::to_string).collect(),
-        substrate: app.provisioner.says(),
+        substrate: if superuser { app.provisioner.says() } else { String::new() },
     }))
 }
 
@@ -106,6 +121,8 @@ pub(super) async fn wait(
     let mut estates = app.ledger.watch();
     let mut heard = app.hearing.watch();
     loop {
+        session.stands(app)?;
+        let began = tokio::time::Instant::now();
         let estate = Arc::clone(&estates.borrow_and_update());
         let now_heard = Arc::clone(&heard.borrow_and_update());
         let view = match &wait.condition {
@@ -123,6 +140,7 @@ pub(super) async fn wait(
             }
             _ => Some(make(&estate, id, &what, &now_heard)?),
         };
+        let looked = began.elapsed();
         if let Some(view) = view {
             let state = holds(&wait.condition, &view);
             if state.is_ok() || tokio::time::Instant::now() >= until {
@@ -143,7 +161,9 @@ pub(super) async fn wait(
             () = tokio::time::sleep_until(until) => {}
             () = app.shutdown.cancelled() => return Err(Failure::unavailable("it is ending")),
         }
-        tokio::time::sleep(PACE).await;
+        if looked * PAUSE >= PERCEPTIBLE {
+            tokio::time::sleep_until(began + looked * (PAUSE + 1)).await;
+        }
     }
 }
 

@@ -26,7 +26,8 @@ const LAYOUT: i64 = 1;
 #[derive(Debug)]
 pub struct Embedded {
     connection: Connection,
-    _lock: File,
+    lock: File,
+    reserve: u64,
 }
 
 impl Embedded {
@@ -58,6 +59,25 @@ impl Embedded {
         Self::connect(folder)
     }
 
+    /// The same, which takes nothing more when fewer bytes than this are free on its disk.
+    #[must_use]
+    pub fn reserving(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
+    }
+
+    /// The same without syncs, for the test that shows what they are for.
+    ///
+    /// # Errors
+    /// If the database does not take the setting.
+    #[doc(hidden)]
+    pub fn without_sync(self) -> Result<Self, StoreError> {
+        self.connection
+            .execute_batch("PRAGMA synchronous=OFF")
+            .map_err(|source| StoreError::Database { what: "set up", source })?;
+        Ok(self)
+    }
+
     fn connect(folder: &Path) -> Result<Self, StoreError> {
         let lock = lock(folder)?;
         let at = |what| move |source| StoreError::Database { what, source };
@@ -77,9 +97,11 @@ impl Embedded {
                  start the newer version, or restore a backup that this one wrote"
             )));
         }
-        connection.execute_batch(SCHEMA).map_err(at("lay out"))?;
-        connection.pragma_update(None, "user_version", LAYOUT).map_err(at("lay out"))?;
-        Ok(Embedded { connection, _lock: lock })
+        if layout < LAYOUT {
+            connection.execute_batch(SCHEMA).map_err(at("lay out"))?;
+            connection.pragma_update(None, "user_version", LAYOUT).map_err(at("lay out"))?;
+        }
+        Ok(Embedded { connection, lock, reserve: 0 })
     }
 }
 
@@ -131,6 +153,15 @@ impl Store for Embedded {
             records.push((key, number(written), record));
         }
         Ok(Loaded { revision: number(revision), records })
+    }
+
+    fn has_room(&mut self) -> Result<bool, StoreError> {
+        let found = rustix::fs::fstatvfs(&self.lock).map_err(|errno| StoreError::File {
+            what: "measure the disk of",
+            path: "store.db".to_owned(),
+            source: errno.into(),
+        })?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize) >= self.reserve)
     }
 
     fn commit(&mut self, txns: &[Txn]) -> Result<Vec<Commit>, StoreError> {
