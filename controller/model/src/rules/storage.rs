@@ -215,6 +215,11 @@ pub(crate) fn take_over(
     });
     unit.storages.insert(id.clone());
     d.put(storage);
+    if let Some(mut facts) = d.get::<StorageFacts>(id.clone()) {
+        let now = d.now;
+        facts.status.set(StorageState::Pending, "", now);
+        d.put(facts);
+    }
     Ok(())
 }
 
