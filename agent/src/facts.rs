@@ -40,7 +40,7 @@ fn hardware(root: &Path) -> Hardware {
         other => other,
     };
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let disk = rustix::fs::statvfs(root).map_or(0, |disk| disk.f_blocks * disk.f_frsize >> 20);
+    let disk = rustix::fs::statvfs(root).map_or(0, |disk| (disk.f_blocks * disk.f_frsize) >> 20);
     Hardware {
         arch: arch.to_owned(),
         cores: u32::try_from(cores).unwrap_or(u32::MAX),

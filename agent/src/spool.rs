@@ -66,8 +66,7 @@ impl Spool {
                 sizes.insert(first, entry.metadata()?.len());
             }
         }
-        let mut segments =
-            Segments {
+        let mut segments = Segments {
             folder: folder.to_owned(),
             sizes,
             open: None,

@@ -131,8 +131,8 @@ async fn e16_a_child_that_stays_blocks_nobody_and_e17_its_tools_fail() {
     let mut charm = CharmText::new();
     charm.hook(
         "install",
-        "(while [ ! -e $out/go ]; do sleep 0.02; done; config-get name > $out/late 2>&1; \
-         echo $? > $out/late-code; mv $out/late-code $out/late-done) &",
+        "(while [ ! -e $out/go ]; do sleep 0.02; done; config-get name > $out/late 2>&1 \
+         || echo $? > $out/late-code; mv $out/late-code $out/late-done) &",
     );
     let mut host = Host::new(&charm);
     host.settings.linger = std::time::Duration::from_secs(20);

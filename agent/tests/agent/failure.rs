@@ -123,6 +123,8 @@ async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
             let mut charm = CharmText::new();
             charm.hook("install", "state-set n=\"$(state-get n)x\"");
             let mut host = Host::new(&charm);
+            // A follower would hear of the leader's settings anew after each start.
+            host.unit(|goal| goal.leader = true);
             let point = format!("{moment} {place}");
             host.crash_at(&point, 1).await;
             host.start();
@@ -149,7 +151,7 @@ async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
                 host.commits().into_iter().map(|(hook, _)| hook.to_string()).collect();
             assert_eq!(
                 hooks,
-                ["install", "leader-settings-changed", "config-changed", "start"],
+                ["install", "leader-elected", "config-changed", "start"],
                 "{point}: each is committed once, in order"
             );
             let state = host.fake.state.lock().unwrap();

@@ -1,6 +1,13 @@
 //! The agent as it is, on real processes and real folders, against a controller in memory. Tests are
 //! named by the checklist of the hook contract (section 7).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test that meets the unexpected ends there"
+)]
+
 mod actions;
 mod environment;
 mod failure;

@@ -62,8 +62,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn play(story: &mut Story, event: Event, ran: &mut Vec<String>) {
-    match event {
+fn play(story: &mut Story, event: &Event, ran: &mut Vec<String>) {
+    match *event {
         Event::Steps(count) => {
             for _ in 0..count {
                 story.step();
@@ -154,7 +154,7 @@ proptest! {
         let mut story = Story::leader();
         let mut ran = Vec::new();
         for event in events {
-            play(&mut story, event, &mut ran);
+            play(&mut story, &event, &mut ran);
         }
         // Trouble ends: nothing fails any more, the operator answers, time passes.
         story.fails.clear();

@@ -12,7 +12,8 @@ use crate::goal::Bag;
 use crate::life::Life;
 use crate::model::Model;
 use crate::name::{Member, RelationId, UnitName};
-use crate::record::{LeaderSettings, Unit, UnitState};
+use crate::record::{ApplicationStatus, LeaderSettings, Unit, UnitState};
+use crate::status::{Status, Workload};
 use crate::time::Timestamp;
 use crate::touches::beside;
 use crate::version::{Revision, Version};
@@ -116,8 +117,31 @@ impl Model {
             state: state
                 .filter(|record| request.state != Some(record.version))
                 .map(|record| (record.version, record.state.clone())),
-            status: None,
+            status: request.goal_state.then(|| self.statuses(record)),
             goal_state: request.goal_state.then(|| self.goal_state(record)),
+        })
+    }
+
+    /// What `status-get` prints from (hook contract, section 5.4): the unit, its application (the
+    /// leader's word, else the most severe of its units), and each unit of it.
+    fn statuses(&self, unit: &Unit) -> serde_json::Value {
+        let shape = |status: &Status<Workload>| {
+            json!({ "status": status.value.as_str(), "message": status.message, "status-data": {} })
+        };
+        let of = |name: &UnitName| self.progress(name).map(|progress| &progress.workload);
+        let all: Vec<(&UnitName, &Status<Workload>)> = self
+            .units_of(&unit.name.application)
+            .filter_map(|unit| Some((&unit.name, of(&unit.name)?)))
+            .collect();
+        let record = self.table::<ApplicationStatus>().get(&unit.name.application);
+        let said = record.and_then(|record| record.status.as_ref());
+        let worst = all.iter().map(|(_, status)| *status).max_by_key(|status| status.value);
+        let units: serde_json::Map<String, serde_json::Value> =
+            all.iter().map(|(name, status)| (name.to_string(), shape(status))).collect();
+        json!({
+            "unit": of(&unit.name).map(shape),
+            "application": said.or(worst).map(shape),
+            "units": units,
         })
     }
 
