@@ -14,6 +14,9 @@ pub mod status;
 pub mod storage;
 pub mod unit;
 
+#[cfg(test)]
+pub(crate) mod story;
+
 use serde::Serialize;
 use serde_json::Value;
 

@@ -9,6 +9,7 @@
 
 mod place;
 mod step;
+mod work;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -6,19 +6,17 @@ use std::fmt;
 use muster_charms::bundle::{ApplicationSpec, Bundle, ResourceRef, Target, check};
 use muster_charms::name::{OptionName, ResourceName};
 use muster_charms::{Charm, OptionValue};
-use muster_model::command::{Deploy, EndpointRef, ModelCommand, Refresh};
+use muster_model::command::EndpointRef;
 use muster_model::constraints::Constraints;
 use muster_model::name::{ApplicationName, EndpointName};
-use muster_model::record::{Exposure, Placement};
-use muster_model::reply::Outcome;
-use muster_model::view::{ApplicationView, ModelView, ViewRequest};
+use muster_model::record::Exposure;
+use muster_model::view::{ApplicationView, ModelView};
 use muster_resources::Digest;
 
-use super::super::deploy::{make_known, send_resources, until_units};
-use super::super::session::{Focus, Session};
+use super::super::session::Session;
 use super::super::upload::measure;
 use super::Charms;
-use super::place::{Machines, known, resolve, target};
+use super::place::{Machines, known, target};
 use crate::failure::Failure;
 use crate::shape;
 
@@ -88,11 +86,11 @@ fn end(one: &EndpointRef) -> String {
 /// The steps, and what of the bundle is there.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
-    machines: Machines,
+    pub(super) machines: Machines,
 }
 
 /// An option's value as an operator would type it.
-fn typed(value: &OptionValue) -> String {
+pub(super) fn typed(value: &OptionValue) -> String {
     match shape::value(value) {
         serde_json::Value::String(text) => text,
         other => other.to_string(),
@@ -100,7 +98,7 @@ fn typed(value: &OptionValue) -> String {
 }
 
 /// The files of resources that a bundle names.
-fn files(spec: &ApplicationSpec) -> BTreeMap<ResourceName, String> {
+pub(super) fn files(spec: &ApplicationSpec) -> BTreeMap<ResourceName, String> {
     let files = spec.resources.iter().filter_map(|(name, value)| match value {
         ResourceRef::Path(path) => Some((name.clone(), path.clone())),
         ResourceRef::Revision(_) => None,
@@ -131,7 +129,7 @@ fn exposure(spec: &ApplicationSpec) -> Result<Option<Exposure>, Failure> {
     Ok(Some(exposure))
 }
 
-fn constraints(spec: &ApplicationSpec) -> Result<Constraints, Failure> {
+pub(super) fn constraints(spec: &ApplicationSpec) -> Result<Constraints, Failure> {
     let text = spec.constraints.as_deref().unwrap_or_default();
     text.parse().map_err(|error| Failure::tried("cannot read constraints", &error))
 }
@@ -283,186 +281,6 @@ impl Plan {
                 };
                 self.steps.push(Step::Relate(end(&one.application, a), end(&other.application, b)));
             }
-        }
-        Ok(())
-    }
-
-    pub(super) async fn carry_out(
-        mut self,
-        session: &mut Session<'_>,
-        focus: &Focus,
-        bundle: &Bundle,
-        charms: &Charms,
-    ) -> Result<(), Failure> {
-        let mut waiting: Vec<(ApplicationName, usize, usize)> = Vec::new();
-        let steps = std::mem::take(&mut self.steps);
-        let (relations, others): (Vec<Step>, Vec<Step>) =
-            steps.into_iter().partition(|step| matches!(step, Step::Relate(..)));
-        for step in others {
-            let what = step.to_string();
-            session.desk.detail(&what);
-            let failed = |failure: Failure| failure.while_trying(format!("cannot {what}"));
-            match step {
-                Step::Units(name, from, to) => waiting.push((name, from, to)),
-                other => self.one(session, focus, bundle, charms, other).await.map_err(failed)?,
-            }
-        }
-        self.units(session, focus, bundle, waiting).await?;
-        for step in relations {
-            let failed = |failure: Failure| failure.while_trying(format!("cannot {step}"));
-            if let Step::Relate(one, other) = &step {
-                let command = ModelCommand::Integrate { one: one.clone(), other: other.clone() };
-                focus.tell(command).await.map_err(failed)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds units, those first whose places are known; each round sees what the one before made.
-    async fn units(
-        &mut self,
-        session: &mut Session<'_>,
-        focus: &Focus,
-        bundle: &Bundle,
-        mut waiting: Vec<(ApplicationName, usize, usize)>,
-    ) -> Result<(), Failure> {
-        while !waiting.is_empty() {
-            let view = focus.view(&ViewRequest::default()).await?;
-            let mut later = Vec::new();
-            let before = waiting.len();
-            let mut needs = String::new();
-            for (name, from, to) in waiting {
-                let places: Result<Vec<Placement>, ApplicationName> = (from..to)
-                    .map(|index| {
-                        let target = target(bundle, &name, index);
-                        resolve(target.as_ref(), index, &self.machines, &view)
-                    })
-                    .collect();
-                let placements = match places {
-                    Ok(placements) => placements,
-                    Err(first) => {
-                        needs = format!(
-                            "units of {name} go beside those of {first}, which has too few"
-                        );
-                        later.push((name, from, to));
-                        continue;
-                    }
-                };
-                let trying = format!("cannot add units of {name}");
-                let command = ModelCommand::AddUnits {
-                    application: name.clone(),
-                    placements,
-                    attach_storage: Vec::new(),
-                };
-                focus.tell(command).await.map_err(|failure| failure.while_trying(trying))?;
-                until_units(session, focus, &name, to).await?;
-            }
-            if later.len() == before {
-                return Err(Failure::new(format!("cannot deploy bundle: {needs}")));
-            }
-            waiting = later;
-        }
-        Ok(())
-    }
-
-    async fn one(
-        &mut self,
-        session: &mut Session<'_>,
-        focus: &Focus,
-        bundle: &Bundle,
-        charms: &Charms,
-        step: Step,
-    ) -> Result<(), Failure> {
-        let command = match step {
-            Step::Machine(number) => return self.machine(focus, bundle, number).await,
-            Step::Deploy(name, _) => {
-                let (Some(local), Some(spec)) = (charms.get(&name), bundle.applications.get(&name))
-                else {
-                    return Ok(());
-                };
-                let charm = make_known(session, focus, local).await?;
-                let resources = send_resources(session, &focus.on, &files(spec)).await?;
-                let options = check::options(spec, &local.charm)
-                    .map_err(|problems| Failure::new(problems.join("; ")))?;
-                let config =
-                    options.into_iter().filter_map(|(key, value)| Some((key, typed(&value?))));
-                ModelCommand::Deploy(Deploy {
-                    application: name,
-                    charm,
-                    channel: None,
-                    // Units come in steps of their own, once their places are known.
-                    placements: Vec::new(),
-                    config: config.collect(),
-                    trust: spec.trust,
-                    constraints: constraints(spec)?,
-                    base: spec.base.clone().or_else(|| bundle.default_base.clone()),
-                    storage: spec.storage.clone(),
-                    attach_storage: Vec::new(),
-                    resources,
-                    bindings: BTreeMap::new(),
-                    force: false,
-                })
-            }
-            Step::Refresh(name, _) => {
-                let Some(local) = charms.get(&name) else { return Ok(()) };
-                let charm = make_known(session, focus, local).await?;
-                ModelCommand::Refresh(Refresh {
-                    application: name,
-                    charm: Some(charm),
-                    channel: None,
-                    config: BTreeMap::new(),
-                    storage: BTreeMap::new(),
-                    resources: BTreeMap::new(),
-                    force_units: false,
-                    force_base: false,
-                })
-            }
-            Step::Configure(application, set, reset) => {
-                ModelCommand::Configure { application, set, reset, trust: None }
-            }
-            Step::Trust(application) => ModelCommand::Configure {
-                application,
-                set: BTreeMap::new(),
-                reset: BTreeSet::new(),
-                trust: Some(true),
-            },
-            Step::Constrain(application, constraints) => {
-                ModelCommand::Constrain { application, constraints }
-            }
-            Step::Attach(application, name, path) => {
-                let one = BTreeMap::from([(name.clone(), path)]);
-                let sent = send_resources(session, &focus.on, &one).await?;
-                let Some(file) = sent.get(&name).cloned() else { return Ok(()) };
-                ModelCommand::AttachResource { application, name, file }
-            }
-            Step::Expose(application, exposure) => {
-                ModelCommand::Expose { application, exposure: Some(exposure) }
-            }
-            Step::Units(..) | Step::Relate(..) => return Ok(()),
-        };
-        focus.tell(command).await.map(|_| ())
-    }
-
-    async fn machine(
-        &mut self,
-        focus: &Focus,
-        bundle: &Bundle,
-        number: String,
-    ) -> Result<(), Failure> {
-        let spec = bundle.machines.get(&number);
-        let text = spec.and_then(|spec| spec.constraints.as_deref()).unwrap_or_default();
-        let command = ModelCommand::AddMachines {
-            count: 1,
-            constraints: text
-                .parse()
-                .map_err(|error| Failure::tried("cannot read constraints", &error))?,
-            base: spec.and_then(|spec| spec.base.clone()).or_else(|| bundle.default_base.clone()),
-            host: false,
-        };
-        if let Outcome::Machines(made) = focus.tell(command).await?.outcome
-            && let Some(id) = made.first()
-        {
-            self.machines.insert(number, *id);
         }
         Ok(())
     }

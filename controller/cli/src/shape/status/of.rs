@@ -313,3 +313,6 @@ fn integration(relation: &Relation) -> Integration {
         message: if relation.life.is_alive() { String::new() } else { "removing".to_owned() },
     }
 }
+
+#[cfg(test)]
+mod tests;
