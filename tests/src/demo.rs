@@ -156,6 +156,11 @@ impl Place {
         Self { root, target, profile, parts: parts::HOME.into() }
     }
 
+    /// The command, once it is built.
+    pub fn program(&self) -> PathBuf {
+        self.target.join(&self.profile).join("muster")
+    }
+
     /// What the demo makes for itself: built charms, the overlay, what was counted last.
     pub fn folder(&self) -> PathBuf {
         self.target.join("demo")
@@ -166,22 +171,25 @@ impl Place {
 pub fn run(order: &Order, place: &Place, voice: &Voice) -> Result<(), DemoError> {
     match order {
         Order::Up { again } => up(*again, place, voice),
-        Order::Down => day::down(place, voice),
+        Order::Down => day::down(&existing(place, voice)?, place, voice),
         Order::Scale(count) => day::scale(*count, &existing(place, voice)?, voice),
         Order::Config(pairs) => day::config(pairs, &existing(place, voice)?, voice),
         Order::Status => job::show_status(&existing(place, voice)?),
     }
 }
 
+/// The hand of a demo that stands: with the command that made it, not a newer one.
 fn existing(place: &Place, voice: &Voice) -> Result<Hand, DemoError> {
-    Ok(Hand::new(build::binaries(place, voice)?, NAME, NAME))
+    let program = place.program();
+    let program = if program.is_file() { program } else { build::binaries(place, voice)? };
+    Ok(Hand::new(program, NAME, NAME))
 }
 
 fn up(again: bool, place: &Place, voice: &Voice) -> Result<(), DemoError> {
     let began = Instant::now();
     setup::fit(Path::new("/var/lib/muster"), setup::ROOM).map_err(DemoError::Setup)?;
     setup::ready(&[Feature::Machines], voice).map_err(DemoError::Setup)?;
-    let hand = existing(place, voice)?;
+    let hand = Hand::new(build::binaries(place, voice)?, NAME, NAME);
     let parts = parts::provide(&place.parts, voice).map_err(DemoError::Parts)?;
     let corpus = Corpus::gather(&place.root).map_err(DemoError::Corpus)?;
     let built = build::charms(place, &hand, &parts, voice)?;
@@ -195,6 +203,7 @@ fn up(again: bool, place: &Place, voice: &Voice) -> Result<(), DemoError> {
     voice.say(format_args!("  from deploy to the row: {}", Seconds(deployed.elapsed())));
     job::show_status(&hand)?;
     job::tell(&hand, &row, &corpus)?;
+    job::agree(&row, &corpus)?;
     voice.say(format_args!("the whole took {}", Seconds(began.elapsed())));
-    job::agree(&row, &corpus)
+    Ok(())
 }

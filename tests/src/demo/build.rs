@@ -28,7 +28,11 @@ pub struct Built {
 pub fn binaries(place: &Place, voice: &Voice) -> Result<PathBuf, DemoError> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut call = Call::new(program)
-        .args(["build", "--bins", "-p", "muster", "-p", "muster-controller", "-p", "muster-agent"])
+        // With the test package in the selection, what is built has the features that it was built
+        // with for this very program, and nothing is built twice.
+        .args(["build", "-p", "muster", "-p", "muster-controller", "-p", "muster-agent"])
+        .args(["-p", "muster-tests", "--bin", "muster", "--bin", "muster-controller"])
+        .args(["--bin", "muster-agent"])
         .env("CARGO_TARGET_DIR", &place.target)
         .within(&place.root);
     if place.profile == "release" {
@@ -38,7 +42,7 @@ pub fn binaries(place: &Place, voice: &Voice) -> Result<PathBuf, DemoError> {
     call.run_with(|line| note(&work, line))
         .map_err(|source| DemoError::Call { what: "build the binaries".to_owned(), source })?;
     work.done("");
-    Ok(place.target.join(&place.profile).join("muster"))
+    Ok(place.program())
 }
 
 /// Composes the charms from their layers, and writes the overlay.

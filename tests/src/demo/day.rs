@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::hand::{failed, note};
-use super::{DemoError, Hand, NAME, Place, build, job, stand};
+use super::{DemoError, Hand, NAME, Place, job, stand};
 use crate::voice::Voice;
 
 /// Brings Spark to `count` units. The leader stays; the newest others go first.
@@ -42,8 +42,7 @@ pub fn config(pairs: &[String], hand: &Hand, voice: &Voice) -> Result<(), DemoEr
 }
 
 /// Removes the controller with everything it made, and what the demo wrote.
-pub fn down(place: &Place, voice: &Voice) -> Result<(), DemoError> {
-    let hand = Hand::new(build::binaries(place, voice)?, NAME, NAME);
+pub fn down(hand: &Hand, place: &Place, voice: &Voice) -> Result<(), DemoError> {
     let work = voice.work("removing controller, machines and volumes");
     let known = hand.bare(&["controllers", "--format", "json"]).run();
     let known = known.map_err(|source| failed(&["controllers"], source))?;
