@@ -5,6 +5,7 @@
 //! types, and has not yet touched a disk or a network. Names, directives, constraints and durations
 //! are parsed here, once, so that a mistake is found before anything is done (exit code 2).
 
+pub mod absent;
 pub mod actions;
 pub mod charm;
 pub mod common;

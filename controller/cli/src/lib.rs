@@ -27,6 +27,7 @@ pub mod shape;
 pub use act::Act;
 pub use request::{Request, Said, parse};
 
+mod plugin;
 mod request;
 
 use desk::Desk;
@@ -35,6 +36,11 @@ use muster_console::outcome::DONE;
 
 /// Carries out a line (without the program's name) at a desk; the answer is the exit code.
 pub async fn run(desk: &mut Desk, words: Vec<String>) -> u8 {
+    let own =
+        words.first().is_none_or(|word| word.starts_with('-') || commands::find(word).is_some());
+    if !own && let Some(code) = plugin::run(desk, &words) {
+        return code;
+    }
     let request = match parse(&words) {
         Ok(Said::Request(request)) => *request,
         Ok(Said::Text(text)) => return end(desk, None, Ok(text)),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use muster::desk::Desk;
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let mut desk = Desk::of_this_process();
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    log(&words);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => ExitCode::from(runtime.block_on(muster::run(&mut desk, words))),
         Err(error) => {
@@ -22,4 +24,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The program's own log, for who asks for it with `--debug` or `--show-log`.
+fn log(words: &[String]) {
+    let asked = words.iter().take_while(|word| *word != "--");
+    if !asked.into_iter().any(|word| word == "--debug" || word == "--show-log") {
+        return;
+    }
+    let filter = EnvFilter::new("muster=debug,muster_api=debug,info");
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

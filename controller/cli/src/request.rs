@@ -100,6 +100,10 @@ fn style(entry: &Entry, line: &muster_console::flags::Line) -> Result<String, Us
 }
 
 fn unknown(word: &str) -> Failure {
+    if let Some(instead) = commands::absent::find(word) {
+        let failure = Failure::new(format!("\"{word}\" is not supported by muster"));
+        return if instead.is_empty() { failure } else { failure.hint(instead) };
+    }
     let guess = nearest(word).map(|near| format!("Did you mean \"{near}\"? ")).unwrap_or_default();
     Failure::new(format!("\"{word}\" is not a muster command. See \"muster --help\"."))
         .hint(format!("{guess}\"muster help commands\" lists all commands."))
