@@ -1,5 +1,5 @@
 //! Real machines on this host. Needs root, makes namespaces, mounts and control groups, and checks
-//! that nothing of them is left: `cargo test -p muster-controller --test substrate -- --ignored`.
+//! that nothing of them is left: `cargo test -p muster-controller --test substrate`.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, not the product")]
 
@@ -165,7 +165,6 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 #[test]
-#[ignore = "needs root, and makes machines on this host"]
 fn machines_are_real_and_leave_nothing() {
     let world = World::new();
     let substrate = world.get();
@@ -308,7 +307,6 @@ fn packages_come_through_the_cache(substrate: &Substrate) {
 }
 
 #[test]
-#[ignore = "needs root, and makes machines on this host"]
 fn machines_outlive_the_controller_and_come_back() {
     let mut world = World::new();
     let first = world.get().create(&spec("one")).unwrap();
@@ -393,7 +391,6 @@ fn machines_outlive_the_controller_and_come_back() {
 
 /// A crash after every single step, of making and of removing, and the removal afterwards.
 #[test]
-#[ignore = "needs root, and makes machines on this host"]
 fn r14_r28_a_crash_after_any_step_leaves_nothing() {
     let mut steps_seen = 0;
     for nth in 0.. {
@@ -428,7 +425,6 @@ fn r14_r28_a_crash_after_any_step_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "needs root, and makes machines on this host"]
 fn two_state_roots_do_not_see_each_other() {
     let (here, there) = (World::new(), World::new());
     assert_ne!(here.tag, there.tag);

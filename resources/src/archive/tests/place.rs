@@ -190,7 +190,6 @@ impl Drop for Small {
 }
 
 #[test]
-#[ignore = "mounts a file system, for which it must be root"]
 fn z68_r12_a_full_disk_is_said_and_everything_given_back() {
     let small = Small::mount();
     let free = || rustix::fs::statvfs(small.0.path()).unwrap().f_bfree;
@@ -230,7 +229,6 @@ fn z68_r12_a_full_disk_is_said_and_everything_given_back() {
 }
 
 #[test]
-#[ignore = "mounts a file system, for which it must be root"]
 fn z72_a_mount_over_a_folder_while_unpacking_gets_nothing() {
     let (folder, _, _) = place(&sample());
     let fresh = Fresh::create(&folder.path().join("tree")).unwrap();
