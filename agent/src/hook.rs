@@ -13,3 +13,4 @@ pub(crate) mod output;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod snapshot;
+pub(crate) mod starting;

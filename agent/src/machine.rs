@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::controller::{Backoff, Controller, ControllerError, report_until_answered};
 use crate::hook::cgroup::Groups;
+use crate::hook::starting::Starters;
 use crate::spool::Spool;
 use crate::step::{ExecRequest, StepError};
 use crate::unit::{Rest, Unit, UnitEnd};
@@ -117,7 +118,7 @@ fn lock(settings: &Settings) -> Result<std::fs::File, RunError> {
 struct Machine {
     world: World,
     stop: CancellationToken,
-    groups: Groups,
+    starters: Starters,
     units: JoinSet<(UnitName, Result<UnitEnd, StepError>)>,
     /// Units whose task runs, each with the way to it.
     running: BTreeMap<UnitName, mpsc::Sender<ExecRequest>>,
@@ -133,11 +134,12 @@ impl Machine {
     fn new(world: World, stop: CancellationToken) -> Machine {
         let (rest, rested) = mpsc::channel(256);
         let (asked, exec) = mpsc::channel(16);
+        let starters = Starters::new(Groups::find(), world.settings.program.clone());
         exec::serve(&world, asked, stop.clone());
         Machine {
             world,
             stop,
-            groups: Groups::find(),
+            starters,
             units: JoinSet::new(),
             running: BTreeMap::new(),
             gone: BTreeSet::new(),
@@ -156,7 +158,7 @@ impl Machine {
         helpers.spawn(poll(world.clone(), self.stop.clone()));
         helpers.spawn(presence(world.clone(), self.stop.clone()));
         helpers.spawn(tell_facts(world.clone(), self.stop.clone()));
-        helpers.spawn(machine_task::serve(world.clone(), self.groups.clone(), self.stop.clone()));
+        helpers.spawn(machine_task::serve(world.clone(), self.starters.clone(), self.stop.clone()));
         let mut goals = world.goal.subscribe();
         // A goal may have come before anybody listened.
         goals.mark_changed();
@@ -192,6 +194,7 @@ impl Machine {
             // As if killed: nothing comes to its end.
             self.units.shutdown().await;
             helpers.shutdown().await;
+            self.starters.close().await;
             return Ok(end);
         }
         // Nothing new begins; what runs is waited for (R5b).
@@ -203,6 +206,7 @@ impl Machine {
         }
         while self.units.join_next().await.is_some() {}
         while helpers.join_next().await.is_some() {}
+        self.starters.close().await;
         Ok(end)
     }
 
@@ -219,11 +223,9 @@ impl Machine {
         for name in new {
             self.start(name, Duration::ZERO);
         }
-        if goal.life != Life::Alive
-            && goal.units.is_empty()
-            && self.running.is_empty()
-            && !self.done
-        {
+        // Units that are parked, because they went by force while nobody heard this machine, hold
+        // nothing up: the machine itself is what is taken down.
+        if goal.life != Life::Alive && goal.units.is_empty() && !self.done {
             self.done = true;
             let (world, stop) = (self.world.clone(), self.stop.clone());
             tokio::spawn(async move {
@@ -241,14 +243,14 @@ impl Machine {
     fn start(&mut self, name: UnitName, delay: Duration) {
         let (send, receive) = mpsc::channel(4);
         self.running.insert(name.clone(), send);
-        let (world, groups) = (self.world.clone(), self.groups.clone());
+        let (world, starters) = (self.world.clone(), self.starters.clone());
         let (rest, stop) = (self.rest.clone(), self.stop.clone());
         self.units.spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = stop.cancelled() => return (name, Ok(UnitEnd::Stopped)),
             }
-            let result = match Unit::open(name.clone(), world, groups, rest, receive, stop) {
+            let result = match Unit::open(name.clone(), world, starters, rest, receive, stop) {
                 Ok(mut unit) => unit.run().await,
                 Err(error) => Err(error),
             };

@@ -14,14 +14,14 @@ use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::report_until_answered;
-use crate::hook::cgroup::Groups;
 use crate::hook::process::{self, Ended, Plan};
+use crate::hook::starting::Starters;
 use crate::step;
 use crate::world::World;
 
 /// Runs the machine's tasks one after the other until `stop`. A task that was running when the agent
 /// ended is not run again by itself: what is known of it is that it began.
-pub(crate) async fn serve(world: World, groups: Groups, stop: CancellationToken) {
+pub(crate) async fn serve(world: World, starters: Starters, stop: CancellationToken) {
     let mut goals = world.goal.subscribe();
     let mut done: BTreeSet<TaskId> = BTreeSet::new();
     loop {
@@ -50,7 +50,7 @@ pub(crate) async fn serve(world: World, groups: Groups, stop: CancellationToken)
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 continue;
             }
-            run(&world, &groups, &task, &stop).await
+            run(&world, &starters, &task, &stop).await
         };
         let body = ReportBody::MachineTask { machine: world.machine, task: task.id, outcome };
         let report = Report { model: world.model, body };
@@ -75,7 +75,7 @@ fn ended(state: TaskState, message: &str) -> TaskOutcome {
 
 async fn run(
     world: &World,
-    groups: &Groups,
+    starters: &Starters,
     task: &TaskGoal,
     stop: &CancellationToken,
 ) -> TaskOutcome {
@@ -89,7 +89,10 @@ async fn run(
         return ended(TaskState::Failed, "the agent stopped");
     }
     let kill = CancellationToken::new();
-    let group = groups.create(&format!("muster-task-{}-{}", std::process::id(), task.id));
+    let started = match starters.take() {
+        Ok(started) => started,
+        Err(error) => return ended(TaskState::Failed, &format!("cannot start a process: {error}")),
+    };
     let plan = Plan {
         settings: &world.settings,
         program: std::path::Path::new("/bin/bash"),
@@ -117,7 +120,7 @@ async fn run(
         std::future::pending::<()>().await;
     };
     let ran = tokio::select! {
-        ran = process::run(plan, Arc::new(group), &kill) => ran,
+        ran = process::run(plan, started, &kill) => ran,
         () = cancelled => return ended(TaskState::Aborted, ""),
     };
     match ran {

@@ -289,8 +289,11 @@ mod tests {
         let spool = Spool::open(folder.path()).unwrap();
         spool.push(&line(10));
         let batch = spool.lock().batch(4).unwrap();
-        assert_eq!((batch.first, batch.lines.len()), (4, 7));
-        assert_eq!(batch.lines[6].message, "line 10");
+        assert_eq!((batch.first, batch.lines.len()), (4, 6));
+        assert_eq!(batch.lines[0].message, "line 4");
+        let batch = spool.lock().batch(10).unwrap();
+        assert_eq!((batch.first, batch.lines.len()), (10, 1));
+        assert_eq!(batch.lines[0].message, "line 10");
         spool.lock().taken(11);
         assert!(spool.lock().batch(11).is_none());
     }

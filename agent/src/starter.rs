@@ -1,25 +1,71 @@
 //! The last step before a hook: the binary starts itself under this name, joins the hook's control
-//! group and becomes the hook.
+//! group, waits to be told what to become, and becomes it.
 //!
 //! The agent starts it without forking itself; and since the process joins the group before it is
 //! the hook, no child of the hook is ever outside (reliability document, R6).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::wire;
 
 /// The name under which the binary is this.
 pub const NAME: &str = "muster-hook-start";
 
-/// Becomes the program that the arguments name: the group's `cgroup.procs` (or nothing), the name
-/// the program sees as its own, the program, its arguments. Returns only if that fails.
+/// What a process is to become.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// The program; it sees this as its own name, too.
+    pub program: PathBuf,
+    /// Where it begins.
+    pub cwd: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its whole environment.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+impl Order {
+    /// As a message.
+    ///
+    /// # Errors
+    /// If it is larger than any may be.
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let count = self.args.len().to_string();
+        let mut fields: Vec<&[u8]> = vec![
+            self.program.as_os_str().as_bytes(),
+            self.cwd.as_os_str().as_bytes(),
+            count.as_bytes(),
+        ];
+        fields.extend(self.args.iter().map(|arg| arg.as_bytes()));
+        for (key, value) in &self.variables {
+            fields.extend([key.as_bytes(), value.as_bytes()]);
+        }
+        wire::encode(&fields)
+    }
+
+    fn decode(fields: Vec<Vec<u8>>) -> Option<Order> {
+        let mut fields = fields.into_iter().map(OsString::from_vec);
+        let (program, cwd) = (fields.next()?.into(), fields.next()?.into());
+        let count: usize = fields.next()?.to_str()?.parse().ok()?;
+        let args: Vec<OsString> = fields.by_ref().take(count).collect();
+        let mut variables = Vec::new();
+        while let Some(key) = fields.next() {
+            variables.push((key, fields.next()?));
+        }
+        (args.len() == count).then_some(Order { program, cwd, args, variables })
+    }
+}
+
+/// Joins the group whose `cgroup.procs` the argument names (or none), and becomes what standard
+/// input says. Returns if that fails, or if nothing is said: then there is no hook to run.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let mut args = args.into_iter();
-    let (Some(group), Some(name), Some(program)) = (args.next(), args.next(), args.next()) else {
-        return fail("too few arguments", &io::Error::from(io::ErrorKind::InvalidInput));
-    };
+    let group = args.into_iter().next().unwrap_or_default();
     if let Err(error) = rustix::process::setsid() {
         return fail("cannot start a session", &error.into());
     }
@@ -28,12 +74,53 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     {
         return fail("cannot join the control group", &error);
     }
-    let error = Command::new(&program).arg0(name).args(args).exec();
-    fail(&format!("cannot run {}", program.display()), &error)
+    let order = match wire::read(io::stdin().lock()) {
+        Ok(fields) => Order::decode(fields),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return 0,
+        Err(error) => return fail("cannot read what to run", &error),
+    };
+    let Some(order) = order else {
+        return fail("cannot read what to run", &io::Error::from(io::ErrorKind::InvalidData));
+    };
+    let name: &OsStr = order.program.as_os_str();
+    let error = Command::new(&order.program)
+        .arg0(name)
+        .args(order.args)
+        .env_clear()
+        .envs(order.variables)
+        .current_dir(order.cwd)
+        .stdin(Stdio::null())
+        .exec();
+    fail(&format!("cannot run {}", order.program.display()), &error)
 }
 
 fn fail(what: &str, error: &io::Error) -> u8 {
     // The agent logs what comes on standard error; without it the exit code remains.
     let _nobody = writeln!(io::stderr().lock(), "{what}: {error}");
     126
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_read_back() {
+        let order = Order {
+            program: "/charm/hooks/install".into(),
+            cwd: "/charm".into(),
+            args: vec!["-c".into(), "".into()],
+            variables: vec![("PATH".into(), "/bin".into()), ("EMPTY".into(), "".into())],
+        };
+        let fields = wire::read(&*order.encode().unwrap()).unwrap();
+        assert_eq!(Order::decode(fields), Some(order));
+    }
+
+    #[test]
+    fn an_order_cut_short_is_none() {
+        let fields = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        assert_eq!(Order::decode(fields(&["/p", "/", "1"])), None);
+        assert_eq!(Order::decode(fields(&["/p", "/", "0", "KEY"])), None);
+        assert_eq!(Order::decode(fields(&["/p"])), None);
+    }
 }

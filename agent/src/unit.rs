@@ -17,10 +17,10 @@ use muster_resolver::{Inputs, Local, Next, Progress, Seen, TaskProgress, next, r
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::hook::cgroup::{Group, Groups};
 use crate::hook::context::{About, Context, Reboot, relations};
 use crate::hook::server::Server;
 use crate::hook::snapshot::Cache;
+use crate::hook::starting::Starters;
 use crate::journal::{Journal, JournalError};
 use crate::lock::Held;
 use crate::paths::private_folder;
@@ -65,14 +65,13 @@ pub(crate) struct Unit {
     pub(crate) reboot_due: bool,
     pub(crate) stop: CancellationToken,
     journal: Journal,
-    groups: Groups,
+    pub(crate) starters: Starters,
     goals: watch::Receiver<Option<Arc<Goal>>>,
     /// The goal that this step looks at; taken anew before each.
     goal: Option<Arc<Goal>>,
     rest: mpsc::Sender<Rest>,
     rested: Option<Rest>,
     exec: mpsc::Receiver<ExecRequest>,
-    runs: u64,
 }
 
 impl Unit {
@@ -80,7 +79,7 @@ impl Unit {
     pub(crate) fn open(
         name: UnitName,
         world: World,
-        groups: Groups,
+        starters: Starters,
         rest: mpsc::Sender<Rest>,
         exec: mpsc::Receiver<ExecRequest>,
         stop: CancellationToken,
@@ -121,13 +120,12 @@ impl Unit {
             reboot_due: false,
             stop,
             journal,
-            groups,
+            starters,
             goals,
             goal,
             rest,
             rested: None,
             exec,
-            runs: 0,
         };
         if let Some(charm) = charm {
             unit.set_charm(charm);
@@ -362,13 +360,6 @@ impl Unit {
             world: self.world.clone(),
             kill: CancellationToken::new(),
         })
-    }
-
-    /// The control group of the next run.
-    pub(crate) fn new_group(&mut self) -> Group {
-        self.runs += 1;
-        let name = format!("muster-{}-{}-{}", self.name.tag(), std::process::id(), self.runs);
-        self.groups.create(&name)
     }
 
     /// Ends when an operator wants the task ended.

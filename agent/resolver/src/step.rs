@@ -103,6 +103,8 @@ pub enum Reason {
     Storage(StorageId, String),
     /// The controller has not taken the unit into a relation yet.
     Scope(muster_model::name::EndpointName),
+    /// It is to lead, and has no lease yet that says until when.
+    Lease,
     /// Subordinates are still there.
     Subordinates(UnitName),
 }
@@ -115,6 +117,7 @@ impl fmt::Display for Reason {
             Reason::Conflict(why) => write!(f, "upgrade failed: {why}"),
             Reason::Storage(storage, why) => write!(f, "storage {storage}: {why}"),
             Reason::Scope(endpoint) => write!(f, "entering the relation of {endpoint}"),
+            Reason::Lease => f.write_str("the controller to confirm that it leads"),
             Reason::Subordinates(unit) => write!(f, "{unit} is still there"),
         }
     }

@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+/// How groups are called: this, the agent's process, the number of the run.
+const PREFIX: &str = "muster-run-";
+
 /// Where groups can be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Groups {
@@ -53,10 +56,11 @@ impl Groups {
         Groups { own, named }
     }
 
-    /// Makes the group of one run.
-    pub(crate) fn create(&self, name: &str) -> Group {
+    /// Makes the group of this process's run of that number.
+    pub(crate) fn create(&self, number: u64) -> Group {
+        let name = format!("{PREFIX}{}-{number}", std::process::id());
         let made = self.own.as_ref().and_then(|own| {
-            let path = own.join(name);
+            let path = own.join(&name);
             match fs::create_dir(&path) {
                 Ok(()) => Some(path),
                 Err(error) => {
@@ -67,6 +71,27 @@ impl Groups {
         });
         let named = format!("{}/{name}", self.named.trim_end_matches('/'));
         Group { path: made, named }
+    }
+
+    /// Removes the empty groups of agents that were killed. One with processes stays: the kernel
+    /// refuses.
+    pub(crate) fn sweep(&self) {
+        let Some(entries) = self.own.as_ref().and_then(|own| fs::read_dir(own).ok()) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+                continue;
+            };
+            let agent = rest.split('-').next().unwrap_or_default();
+            if Path::new("/proc").join(agent).exists() {
+                continue;
+            }
+            if let Err(error) = fs::remove_dir(entry.path()) {
+                tracing::debug!(%error, "a control group of an agent before is not removed");
+            }
+        }
     }
 }
 

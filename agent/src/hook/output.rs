@@ -36,13 +36,16 @@ pub(crate) async fn read(
             continue;
         }
         rest.extend_from_slice(bytes);
-        while let Some(end) = rest.iter().take(LINE).position(|byte| *byte == b'\n') {
-            let whole: Vec<u8> = rest.drain(..=end).collect();
-            say(whole.strip_suffix(b"\n").unwrap_or(&whole), &mut line);
-        }
-        while rest.len() >= LINE {
-            let piece: Vec<u8> = rest.drain(..LINE).collect();
-            say(&piece, &mut line);
+        loop {
+            // A line that just fits has its end one byte behind the limit.
+            let end = rest.iter().take(LINE + 1).position(|byte| *byte == b'\n');
+            let length = match end {
+                Some(end) => end + 1,
+                None if rest.len() > LINE => LINE,
+                None => break,
+            };
+            let piece: Vec<u8> = rest.drain(..length).collect();
+            say(piece.strip_suffix(b"\n").unwrap_or(&piece), &mut line);
         }
     }
     if !rest.is_empty() {
@@ -76,5 +79,8 @@ mod tests {
         let long = [vec![b'x'; LINE + 10], b"\nend\n".to_vec()].concat();
         let split = lines(&long).await;
         assert_eq!(split.iter().map(String::len).collect::<Vec<_>>(), [LINE, 10, 3]);
+        let fits = [vec![b'x'; LINE], b"\nend".to_vec()].concat();
+        let whole = lines(&fits).await;
+        assert_eq!(whole.iter().map(String::len).collect::<Vec<_>>(), [LINE, 3]);
     }
 }

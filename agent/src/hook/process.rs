@@ -6,19 +6,18 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use thiserror::Error;
-use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::hook::cgroup::Group;
 use crate::hook::output;
-use crate::starter;
+use crate::hook::starting::Started;
+use crate::starter::Order;
 use crate::unit_log::{Level, UnitLog};
 
 /// How long output may trail behind the end of a run (hook contract, section 3.1).
@@ -95,29 +94,22 @@ pub(crate) struct Ran {
     pub(crate) stderr: Vec<u8>,
 }
 
-/// Runs a program in `group`. What it leaves behind is cleared away afterwards, which nobody waits
+/// Makes `started` the program and waits for its end. What it leaves behind is cleared away afterwards, which nobody waits
 /// for.
 pub(crate) async fn run(
     plan: Plan<'_>,
-    group: Arc<Group>,
+    mut started: Started,
     kill: &CancellationToken,
 ) -> Result<Ran, StartError> {
     let start = |source| StartError::Start { path: plan.program.to_owned(), source };
-    let procs = group.procs().map(PathBuf::into_os_string).unwrap_or_default();
-    let mut command = Command::new(&plan.settings.program);
-    command
-        .arg0(starter::NAME)
-        .arg(procs)
-        .arg(plan.program)
-        .arg(plan.program)
-        .args(&plan.args)
-        .env_clear()
-        .envs(&plan.variables)
-        .current_dir(&plan.cwd)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(start)?;
+    let order = Order {
+        program: plan.program.to_owned(),
+        cwd: plan.cwd.clone(),
+        args: plan.args.clone(),
+        variables: plan.variables.iter().map(|(key, v)| ((*key).into(), v.clone())).collect(),
+    };
+    started.order(&order).await.map_err(start)?;
+    let Started { mut child, group, .. } = started;
     let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let keeps = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];

@@ -145,11 +145,17 @@ pub(super) async fn execute(
     let context = unit.context(about).map_err(StepError::Prepare)?;
     let kill = context.kill.clone();
     let variables = crate::hook::environment::variables(&context);
-    let group = Arc::new(unit.new_group());
+    let started = match unit.starters.take() {
+        Ok(started) => started,
+        Err(source) => {
+            let path = settings.program.clone();
+            return Ok(Over { ran: Err(StartError::Start { path, source }), context: None });
+        }
+    };
     if !ticks {
         unit.world.set_executing(&unit.name, Some(executing));
     }
-    let serving = unit.server.open(context, Arc::clone(&group));
+    let serving = unit.server.open(context, Arc::clone(&started.group));
     let args = shell.map_or_else(Vec::new, |shell| vec!["-c".into(), shell.command.into()]);
     let plan = Plan {
         settings: &settings,
@@ -170,11 +176,12 @@ pub(super) async fn execute(
         std::future::pending::<()>().await;
     };
     let ran = tokio::select! {
-        ran = process::run(plan, group, &kill) => ran,
+        ran = process::run(plan, started, &kill) => ran,
         () = watch => unreachable_run(),
     };
     // The tools' last word: what they wrote until now counts, what comes later is refused.
     let context = serving.close().await;
+    unit.starters.prepare();
     unit.world.set_executing(&unit.name, None);
     Ok(Over { ran: ran.map(Some), context })
 }
