@@ -70,3 +70,98 @@ fn end(desk: &mut Desk, instead: Option<&str>, result: Result<String, Failure>) 
     }
     failure.code
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Paper {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// Exit code, stdout and stderr of a line at a desk whose store knows no controller.
+    fn at_an_empty_desk(line: &str) -> (u8, String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, err) = (Paper::default(), Paper::default());
+        let mut desk = Desk::new(Box::new(out.clone()), Box::new(err.clone()));
+        desk.env.insert("JUJU_DATA".to_owned(), folder.path().display().to_string());
+        folder.path().clone_into(&mut desk.folder);
+        let words = line.split_whitespace().map(str::to_owned).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let code = runtime.block_on(run(&mut desk, words));
+        let mut text = out.text();
+        if let Ok(written) = std::fs::read_to_string(folder.path().join("file")) {
+            text.push_str(&format!("file: {written}"));
+        }
+        (code, text, err.text())
+    }
+
+    #[test]
+    fn t07_a_failure_is_one_line_on_stderr_and_some_json_for_who_asked() {
+        let (code, out, err) = at_an_empty_desk("status");
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert!(err.starts_with("ERROR No controllers registered.\nMake one with "), "{err}");
+        let (code, out, _) = at_an_empty_desk("status --format json");
+        assert_eq!((code, out.as_str()), (1, "{}\n"));
+        let (code, out, err) = at_an_empty_desk("status --format json --x");
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert_eq!(err, "ERROR option provided but not defined: --x\n");
+        let (code, out, err) = at_an_empty_desk("add-secret x");
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert_eq!(err, "ERROR \"add-secret\" is not supported by muster\n");
+    }
+
+    #[test]
+    fn t10_output_goes_to_the_file_and_stdout_stays_empty() {
+        let (code, out, err) = at_an_empty_desk("version -o file");
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.starts_with("file: 3.6.11-genericlinux-"), "{out}");
+    }
+
+    #[test]
+    fn t08_help_is_on_stdout() {
+        let (code, out, err) = at_an_empty_desk("deploy --help");
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.contains("--num-units"));
+    }
+
+    /// §1.8: both forms of the version agree, and a caller may branch on the major number.
+    #[test]
+    fn the_version_is_of_the_shape_that_jubilant_accepts() {
+        let (_, plain, _) = at_an_empty_desk("version");
+        let (_, json, _) = at_an_empty_desk("version --format json --all");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["version"], plain.trim());
+        let parts: Vec<&str> = plain.trim().split('-').collect();
+        assert_eq!(parts.len(), 3, "{plain}");
+        assert!(parts[0].starts_with("3."));
+    }
+
+    #[test]
+    fn a_command_that_needs_no_controller_needs_no_store() {
+        let (out, err) = (Paper::default(), Paper::default());
+        let mut desk = Desk::new(Box::new(out.clone()), Box::new(err));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let code = runtime.block_on(run(&mut desk, vec!["help".to_owned()]));
+        assert_eq!(code, 0);
+        assert!(out.text().contains("bootstrap"));
+    }
+}

@@ -71,7 +71,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
                     "N",
                     "Begin with so many of the last lines; 10 unless told otherwise.",
                 ),
-                Flag::value(&["limit"], "N", "Stop after so many; 0 is no limit."),
+                Flag::value(&["limit"], "N", "Show so many of the most recent and stop; 0 is all."),
                 Flag::switch(&["replay"], "Begin at the beginning."),
                 Flag::switch(&["tail"], "Go on with lines as they come."),
                 Flag::switch(&["no-tail"], "Stop at the last line."),
@@ -113,8 +113,9 @@ fn debug_log(line: &Line) -> Result<Act, UsageError> {
     let limit = line.parsed::<u64>("limit")?;
     let lines = match line.parsed("lines")? {
         Some(lines) => Some(lines),
-        // A limit counts from the beginning.
-        None if line.on("replay") || limit.is_some() => None,
+        None if line.on("replay") => None,
+        // The most recent ones; a limit of 0 is none, and shows everything.
+        None if limit.is_some() => limit.filter(|limit| *limit > 0),
         None => Some(10),
     };
     let owned = |key| line.parts(key).into_iter().map(str::to_owned).collect();
