@@ -87,7 +87,7 @@ pub async fn run(
     let paths = &settings.paths;
     let folder = |path: PathBuf| move |source| RunError::Folder { path, source };
     crate::paths::private_folder(&paths.muster).map_err(folder(paths.muster.clone()))?;
-    let _lock = lock(&settings)?;
+    let _lock = lock(&settings).await?;
     let blobs = BlobStore::open(paths.blobs()).map_err(RunError::Blobs)?;
     let spool = Spool::open(&paths.spool()).map_err(folder(paths.spool()))?;
     exec::install(&settings, identity.1).map_err(folder(paths.juju.clone()))?;
@@ -97,21 +97,32 @@ pub async fn run(
     machine.run().await
 }
 
+/// How long the lock of an agent that ended is waited for. It is let go of with the last descriptor,
+/// and a process that is being started holds a copy until it has become its program.
+const LET_GO: Duration = Duration::from_secs(5);
+
 /// One agent for each set of folders: two would journal over one another.
-fn lock(settings: &Settings) -> Result<std::fs::File, RunError> {
+async fn lock(settings: &Settings) -> Result<std::fs::File, RunError> {
     let path = settings.paths.muster.join("lock");
+    let wrong = |source| RunError::Folder { path: path.clone(), source };
     let file = std::fs::File::options()
         .write(true)
         .create(true)
         .truncate(false)
         .open(&path)
-        .map_err(|source| RunError::Folder { path: path.clone(), source })?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(RunError::Taken { path: settings.paths.muster.clone() })
+        .map_err(wrong)?;
+    let deadline = tokio::time::Instant::now() + LET_GO;
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(RunError::Taken { path: settings.paths.muster.clone() });
+            }
+            Err(error) => return Err(wrong(error.into())),
         }
-        Err(error) => Err(RunError::Folder { path, source: error.into() }),
     }
 }
 

@@ -314,7 +314,14 @@ impl Local {
             self.task = None;
             return;
         }
-        if let Some(TaskProgress::Ended { outcome, effects, .. }) = &mut self.task {
+        if let Some(TaskProgress::Ended { task, outcome, effects }) = &mut self.task {
+            if effects.is_empty() {
+                // Nothing is left that could be refused but the outcome itself: nobody awaits it.
+                let task = *task;
+                self.task = None;
+                self.tasks_done.insert(task);
+                return;
+            }
             *effects = Effects::default();
             refuse_outcome(outcome, reason);
             return;

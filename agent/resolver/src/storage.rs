@@ -80,7 +80,11 @@ fn going(case: &Case<'_>, id: &StorageId, goal: &StorageGoal) -> Option<Next> {
     if goal.life == Life::Alive && !case.is_leaving() {
         return None;
     }
-    let local = case.local.storage.get(id)?;
+    let Some(local) = case.local.storage.get(id) else {
+        // Taken back before it was made: there is nothing to take away, but the controller waits to
+        // hear so. What a leaving unit never had goes with its records.
+        return (!case.is_leaving()).then(|| Next::Run(Step::Unmount(id.clone())));
+    };
     if local.released {
         return None;
     }

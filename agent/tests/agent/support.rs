@@ -570,8 +570,9 @@ impl Host {
                     .iter()
                     .map(|line| format!("{} {} {}", line.level, line.module, line.message))
                     .collect();
+                let ended = self.agent.as_ref().is_none_or(|(_, task)| task.is_finished());
                 panic!(
-                    "no {what}; trace:\n{}\nreports:\n{:#?}\nlog:\n{}",
+                    "no {what}; agent ended: {ended}; trace:\n{}\nreports:\n{:#?}\nlog:\n{}",
                     self.trace_all(),
                     state.reports.iter().rev().take(12).collect::<Vec<_>>(),
                     logs.join("\n")
