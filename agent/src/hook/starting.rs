@@ -21,12 +21,14 @@ use crate::starter::{self, Order};
 /// How long a process that is not wanted any more may take to end.
 const ENDING: Duration = Duration::from_secs(5);
 
+/// Runs of this process so far: its agents, if it has several, must not share a group.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
 /// Where runs get their process from. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Starters {
     groups: Groups,
     program: PathBuf,
-    count: Arc<AtomicU64>,
     waiting: Arc<Mutex<Option<Started>>>,
 }
 
@@ -42,7 +44,7 @@ impl Starters {
     /// Processes of `program`, which is the agent's own binary.
     pub(crate) fn new(groups: Groups, program: PathBuf) -> Starters {
         groups.sweep();
-        Starters { groups, program, count: Arc::default(), waiting: Arc::default() }
+        Starters { groups, program, waiting: Arc::default() }
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Option<Started>> {
@@ -93,7 +95,7 @@ impl Starters {
     }
 
     fn start(&self) -> io::Result<Started> {
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let group = Arc::new(self.groups.create(number));
         let mut child = Command::new(&self.program)
             .arg0(starter::NAME)
