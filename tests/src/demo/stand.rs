@@ -68,18 +68,15 @@ pub fn deploy(hand: &Hand, built: &Built, voice: &Voice) -> Result<(), DemoError
 /// Waits until the gateway has given Spark a bucket, and says how to reach it.
 pub fn gateway(hand: &Hand, voice: &Voice) -> Result<Target, DemoError> {
     let work = voice.work("waiting for the object gateway's bucket");
-    let found = until(hand, &work, "ceph-radosgw", bucket)?;
+    let found = until(hand, &work, bucket)?;
     work.done(&found.endpoint);
     Ok(found)
 }
 
-/// Waits until every unit is active.
+/// Waits until every unit is active and has done all that was asked of it.
 pub fn settled(hand: &Hand, voice: &Voice) -> Result<(), DemoError> {
-    let work = voice.work("waiting for Spark and MariaDB");
-    until(hand, &work, "spark", |hand| {
-        let status = hand.status()?;
-        Ok(waits(&status).is_empty().then_some(()))
-    })?;
+    let work = voice.work("waiting for every unit");
+    until(hand, &work, |hand| Ok(waits(&hand.status()?).is_empty().then_some(())))?;
     work.done("every unit is active");
     Ok(())
 }
@@ -87,7 +84,7 @@ pub fn settled(hand: &Hand, voice: &Voice) -> Result<(), DemoError> {
 /// Waits until an application has exactly so many units and every unit is active.
 pub fn counted(hand: &Hand, application: &str, count: u32, voice: &Voice) -> Result<(), DemoError> {
     let work = voice.work(format!("waiting for {count} units of {application}"));
-    until(hand, &work, application, |hand| {
+    until(hand, &work, |hand| {
         let status = hand.status()?;
         let own = |(name, _): &(&String, &Value)| name.split('/').next() == Some(application);
         let now = units(&status).filter(own).count();
@@ -97,11 +94,10 @@ pub fn counted(hand: &Hand, application: &str, count: u32, voice: &Voice) -> Res
     Ok(())
 }
 
-/// Looks for something, and between looks waits on the server for `application` to become active.
+/// Looks for something, and between looks waits on the server for what is not so yet.
 fn until<T>(
     hand: &Hand,
     work: &Work,
-    application: &str,
     mut look: impl FnMut(&Hand) -> Result<Option<T>, DemoError>,
 ) -> Result<T, DemoError> {
     let began = Instant::now();
@@ -127,16 +123,27 @@ fn until<T>(
             let minutes = PATIENCE.as_secs() / 60;
             return Err(DemoError::Late { minutes, waits: waits.join("\n") });
         }
+        let model = ["wait-for", "model", hand.model(), "--timeout", LOOK];
+        // All is well and yet not what was looked for: look again later, by waiting for what
+        // will not be so.
+        let never = [&model[..], &["--query", "life==\"dead\""]].concat();
+        let wait = match inactive(&status) {
+            Some(application) => vec!["wait-for", "application", application, "--timeout", LOOK],
+            None if waits.is_empty() => never,
+            None => model.to_vec(),
+        };
         // The server answers as soon as it is so; that it is not so in time is no failure here.
-        let call = hand.call(&["wait-for", "application", application, "--timeout", LOOK]);
-        call.speak(|_| {}).map_err(|source| failed(&["wait-for"], source))?;
-        if waits.is_empty() {
-            // Active, and still not what was looked for: the next change comes with a hook.
-            hand.call(&["wait-for", "model", hand.model(), "--timeout", LOOK])
-                .speak(|_| {})
-                .map_err(|source| failed(&["wait-for"], source))?;
-        }
+        hand.call(&wait).speak(|_| {}).map_err(|source| failed(&wait, source))?;
     }
+}
+
+/// An application that is not active, if there is one.
+fn inactive(status: &Value) -> Option<&str> {
+    let applications = status.get("applications").and_then(Value::as_object)?;
+    let active = |application: &Value| {
+        application.pointer("/application-status/current").and_then(Value::as_str) == Some("active")
+    };
+    applications.iter().find(|(_, one)| !active(one)).map(|(name, _)| name.as_str())
 }
 
 /// Each unit of a status, with its name.
@@ -149,7 +156,8 @@ pub fn units(status: &Value) -> impl Iterator<Item = (&String, &Value)> {
         .flatten()
 }
 
-/// A line for each unit that is not active, and one for each application without units.
+/// A line for each unit that is not active, for each application without units, and for whatever
+/// has not settled.
 fn waits(status: &Value) -> Vec<String> {
     let mut waits = Vec::new();
     for (name, unit) in units(status) {
@@ -165,6 +173,14 @@ fn waits(status: &Value) -> Vec<String> {
         if application.get("units").and_then(Value::as_object).is_none_or(|units| units.is_empty())
         {
             waits.push(format!("{name}: has no unit yet"));
+        }
+    }
+    if status.pointer("/model/settled/settled") == Some(&Value::Bool(false)) {
+        let on = status.pointer("/model/settled/waiting-on").and_then(Value::as_array);
+        let on = on.into_iter().flatten().filter_map(Value::as_str);
+        waits.extend(on.map(str::to_owned));
+        if waits.is_empty() {
+            waits.push("the model has not settled".to_owned());
         }
     }
     waits
@@ -233,6 +249,10 @@ mod tests {
             ["spark/1: waiting hook failed", "mariadb: has no unit yet"]
         );
         assert_eq!(waits(&json!({"applications": {}})), Vec::<String>::new());
+        let model =
+            json!({"settled": {"settled": false, "waiting-on": ["spark/0: config-changed"]}});
+        assert_eq!(waits(&json!({"model": model})), ["spark/0: config-changed"]);
+        assert_eq!(inactive(&status("active")), Some("mariadb"));
         assert_eq!(in_error(&status("active")), None);
         assert_eq!(in_error(&status("error")), Some(("spark/1".into(), "hook failed".into())));
     }
