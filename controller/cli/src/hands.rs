@@ -1,6 +1,6 @@
 //! Carrying requests out, one file a family.
 //!
-//! Each act opens at most one [`Session`](session::Session), speaks to at most one controller, and
+//! Each act opens at most one `Session`, speaks to at most one controller, and
 //! writes data only once it has all of it, so that a failure leaves nothing half-said on stdout.
 
 mod bootstrap;

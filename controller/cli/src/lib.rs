@@ -9,7 +9,7 @@
 //! A line is read completely before anything is touched: [`parse`] is pure, so a story told in the
 //! very lines that an operator types needs neither a controller nor a disk. What is then done is
 //! in [`hands`], one file a family like [`commands`]; what scripts read is in [`shape`], what people
-//! read in [`print`], and which controller and model are meant in [`context`].
+//! read in [`mod@print`], and which controller and model are meant in [`context`].
 
 pub mod act;
 pub mod commands;

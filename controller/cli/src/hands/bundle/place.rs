@@ -93,3 +93,73 @@ pub(super) fn resolve(
         Some(Target::Application(application)) => beside(application, index),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_charms::bundle::Source;
+
+    use super::*;
+    use crate::shape::story::Story;
+
+    const CHARM: &[(&str, &str)] = &[("metadata.yaml", "name: wiki\nsummary: s\ndescription: d\n")];
+
+    fn bundle(to: &str) -> Bundle {
+        let machines = if to.contains('7') { "machines:\n  \"7\": {}\n  \"8\": {}\n" } else { "" };
+        let text = format!(
+            "{machines}applications:\n  wiki:\n    charm: ./wiki\n    num_units: 3\n    to: {to}\n  db:\n    charm: ./db\n    num_units: 2\n    to: [wiki, wiki/2]\n"
+        );
+        let base = Source { file: "bundle.yaml", folder: "", bytes: text.as_bytes() };
+        let none = |path: &str| Err(format!("{path} is not there"));
+        Bundle::load(&base, &[], &none, &|_| Ok(())).expect("a bundle")
+    }
+
+    fn name(text: &str) -> ApplicationName {
+        text.parse().unwrap()
+    }
+
+    /// Deploying again finds the bundle's machines where its units already live (§8.5).
+    #[test]
+    fn machines_are_known_again_by_the_units_on_them() {
+        let mut story = Story::begin();
+        story.deploy(CHARM, 2);
+        let bundle = bundle("[\"7\", \"8\"]");
+        let machines = known(&bundle, &story.view(), None).unwrap();
+        assert_eq!(machines.get("7"), Some(&MachineId(0)));
+        assert_eq!(machines.get("8"), Some(&MachineId(1)));
+        // The last place counts for all units that follow.
+        let third = target(&bundle, &name("wiki"), 2);
+        assert_eq!(third, Some(Target::Machine("8".to_owned())));
+        let place = resolve(third.as_ref(), 2, &machines, &story.view());
+        assert_eq!(place, Ok(Placement::Machine(MachineId(1))));
+    }
+
+    #[test]
+    fn a_unit_beside_one_that_is_not_there_waits_for_it() {
+        let mut story = Story::begin();
+        story.deploy(CHARM, 2);
+        let bundle = bundle("[new]");
+        let view = story.view();
+        let none = Machines::new();
+        let db = name("db");
+        let at = |index| resolve(target(&bundle, &db, index).as_ref(), index, &none, &view);
+        assert_eq!(at(0), Ok(Placement::Machine(MachineId(0))));
+        assert_eq!(at(1), Err(name("wiki")));
+        let wiki = target(&bundle, &name("wiki"), 0);
+        assert_eq!(resolve(wiki.as_ref(), 0, &none, &view), Ok(Placement::NewMachine));
+        assert_eq!(resolve(None, 0, &none, &view), Ok(Placement::Anywhere));
+    }
+
+    #[test]
+    fn machines_are_mapped_by_hand() {
+        let mut story = Story::begin();
+        story.deploy(CHARM, 2);
+        let bundle = bundle("[\"7\", \"8\"]");
+        let machines = known(&bundle, &story.view(), Some("existing,7=1")).unwrap();
+        assert_eq!(machines.get("7"), Some(&MachineId(1)));
+        // No machine of the model has the number 8, so a unit's place is all that is known.
+        assert_eq!(machines.get("8"), Some(&MachineId(1)));
+        let refused = |text| known(&bundle, &story.view(), Some(text)).unwrap_err().message;
+        assert_eq!(refused("7=9"), "--map-machines: machine \"9\" not found");
+        assert!(refused("7").starts_with("--map-machines: expected \"existing\" or"));
+    }
+}
