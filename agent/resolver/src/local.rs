@@ -251,11 +251,7 @@ impl Local {
     #[must_use]
     pub fn outstanding(&self) -> Option<StepReport> {
         if let Some(TaskProgress::Outside { effects }) = &self.task {
-            // A report has a hook; this one changes nothing but what it carries.
-            return Some(StepReport::Committed {
-                hook: Hook::UpdateStatus,
-                effects: effects.clone(),
-            });
+            return Some(StepReport::Outside { effects: effects.clone() });
         }
         if let Some(TaskProgress::Ended { task, outcome, effects }) = &self.task {
             return Some(StepReport::Task {

@@ -142,6 +142,7 @@ impl fmt::Display for Step {
                 StepReport::Committed { hook, .. } => write!(f, "report committed {hook}"),
                 StepReport::Failed { hook, .. } => write!(f, "report failed {hook}"),
                 StepReport::Task { task, .. } => write!(f, "report task {task}"),
+                StepReport::Outside { .. } => f.write_str("report outside"),
                 StepReport::Gone => f.write_str("report gone"),
             },
             Step::Leave => f.write_str("leave"),

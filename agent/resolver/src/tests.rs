@@ -65,6 +65,7 @@ impl Story {
                 mem_mib: None,
             },
             settings: ModelSettings {
+                egress_subnets: String::new(),
                 retry_hooks: true,
                 update_status_ms: 300_000,
                 parallel_hooks: false,
@@ -96,6 +97,7 @@ impl Story {
         self.goal.relations.insert(
             RelationId(id),
             RelationGoal {
+                own_application_version: Version::ZERO,
                 life: Life::Alive,
                 endpoint: endpoint.parse().unwrap(),
                 role,

@@ -23,7 +23,7 @@ pub(super) async fn send(unit: &mut Unit, step: &StepReport) -> Result<(), StepE
             out_of_step(unit, step).await
         }
         Some(Err(ControllerError::Refused(refusal))) => match step {
-            StepReport::Committed { .. } | StepReport::Task { .. } => {
+            StepReport::Committed { .. } | StepReport::Task { .. } | StepReport::Outside { .. } => {
                 tracing::info!(unit = %unit.name, %refusal, "a commit was refused");
                 unit.local.refused(&refusal.message);
                 unit.reboot = None;
@@ -73,7 +73,9 @@ fn taken(unit: &mut Unit, step: &StepReport) -> Result<(), StepError> {
             }
             unit.reboot_due = unit.reboot.take().is_some();
         }
-        StepReport::Task { effects, .. } => unit.cache.committed(&unit.name, effects),
+        StepReport::Task { effects, .. } | StepReport::Outside { effects } => {
+            unit.cache.committed(&unit.name, effects);
+        }
         StepReport::Deployed { .. } | StepReport::Failed { .. } | StepReport::Gone => {}
     }
     let retry_at = match step {

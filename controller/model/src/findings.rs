@@ -178,7 +178,11 @@ impl Model {
             let Some(attachment) = &storage.attachment else { continue };
             match self.unit(&attachment.unit) {
                 None => {
-                    say(found, "I8", format!("storage {id} is {}'s, which is not", attachment.unit));
+                    say(
+                        found,
+                        "I8",
+                        format!("storage {id} is {}'s, which is not", attachment.unit),
+                    );
                 }
                 Some(unit) if !unit.storages.contains(id) => {
                     say(found, "I8", format!("{} does not know storage {id}", attachment.unit));

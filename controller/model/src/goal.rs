@@ -66,6 +66,9 @@ pub struct ModelSettings {
     pub update_status_ms: u64,
     /// Whether the machine's units may run hooks side by side.
     pub parallel_hooks: bool,
+    /// From which networks the model's traffic comes, if the operator said so; comma-separated.
+    #[serde(default)]
+    pub egress_subnets: String,
     /// Proxies by the name of the model's option (`http-proxy`, `juju-http-proxy`, …); only those
     /// that are set.
     #[serde(default)]
@@ -169,6 +172,10 @@ pub struct RelationGoal {
     /// The version of the remote application's databag; zero: never written. For peers the own.
     #[serde(default)]
     pub remote_application_version: Version,
+    /// The version of the own application's databag. Its change wakes nobody but among peers; a new
+    /// leader, who may read it, sees the present one here.
+    #[serde(default)]
+    pub own_application_version: Version,
     /// Whether this unit is in it, as the controller knows it.
     #[serde(default)]
     pub in_scope: bool,

@@ -133,6 +133,21 @@ impl fmt::Display for Hook {
     }
 }
 
+impl Hook {
+    /// What an error status calls it: its name, but the kind alone for storage (hook contract,
+    /// section 4.14).
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Hook::Storage(hook) => match hook.kind {
+                StorageHookKind::Attached => "storage-attached".to_owned(),
+                StorageHookKind::Detaching => "storage-detaching".to_owned(),
+            },
+            hook => hook.to_string(),
+        }
+    }
+}
+
 /// What a unit runs: a hook, an action of the charm, or an operator's own command.
 ///
 /// Actions and commands have a task that awaits their result; hooks have not.

@@ -17,13 +17,16 @@ pub struct Refusal {
     /// What to type next, or what to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// For a report that is not the next one: the number that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<crate::version::Seq>,
 }
 
 impl Refusal {
     /// A refusal without a way out.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Refusal { code, message: message.into(), hint: None }
+        Refusal { code, message: message.into(), hint: None, expected: None }
     }
 
     /// The same with a way out.

@@ -141,6 +141,12 @@ pub enum StepReport {
         #[serde(default)]
         effects: Effects,
     },
+    /// A command from outside hooks (`juju-exec`) wrote something; it is kept whatever the unit's
+    /// state, and says nothing of a hook that failed.
+    Outside {
+        /// What it wrote.
+        effects: Effects,
+    },
     /// The unit has left: nothing of it remains on the machine.
     Gone,
 }

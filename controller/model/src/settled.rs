@@ -22,7 +22,7 @@ pub enum Unsettled {
 pub fn unit(model: &Model, name: &UnitName) -> Result<(), Unsettled> {
     let Some(progress) = model.progress(name) else { return Err(Unsettled::Behind) };
     if let Some(failure) = &progress.failure {
-        return Err(Unsettled::Failed(format!("hook failed: \"{}\"", failure.hook)));
+        return Err(Unsettled::Failed(format!("hook failed: \"{}\"", failure.hook.told())));
     }
     if progress.rested < model.touched(name) || progress.agent.value == Agent::Allocating {
         return Err(Unsettled::Behind);

@@ -116,6 +116,7 @@ impl Agenda {
                 Matter::Relation(*model, *id)
             }
             Key::Machine(model, id)
+            | Key::TaskQueue(model, TaskTarget::Machine(id))
             | Key::Occupancy(model, id)
             | Key::InstanceRecord(model, id)
             | Key::MachineFacts(model, id) => Matter::Machine(*model, *id),

@@ -92,12 +92,15 @@ impl Model {
     }
 
     fn storage_goals(&self, unit: &UnitName) -> BTreeMap<StorageId, StorageGoal> {
+        let record = self.unit(unit);
+        let leaves_with_data =
+            record.is_some_and(|unit| unit.destroy_storage && unit.life != Life::Alive);
         self.storage_of(unit)
             .filter_map(|storage| {
                 let attachment = storage.attachment.as_ref()?;
                 let goal = StorageGoal {
                     life: attachment.life.max(storage.life),
-                    destroy: storage.life != Life::Alive,
+                    destroy: storage.life != Life::Alive || leaves_with_data,
                     kind: storage.kind,
                     provider: storage.provider,
                     size_mib: storage.size_mib,
@@ -160,6 +163,7 @@ pub fn settings(info: &ModelInfo) -> ModelSettings {
         update_status_ms: u64::try_from(info.update_status_interval().as_millis())
             .unwrap_or(u64::MAX),
         parallel_hooks: info.parallel_hooks(),
+        egress_subnets: info.option("egress-subnets").to_owned(),
         proxies,
     }
 }

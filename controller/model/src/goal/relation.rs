@@ -38,6 +38,9 @@ pub fn goal(
         remote_application_version: model
             .databag(relation.id, &application)
             .map_or(Version::ZERO, |bag| bag.version),
+        own_application_version: model
+            .databag(relation.id, &Member::Application(unit.name.application.clone()))
+            .map_or(Version::ZERO, |bag| bag.version),
         in_scope: model
             .databag(relation.id, &Member::Unit(unit.name.clone()))
             .is_some_and(|bag| bag.in_scope),

@@ -125,9 +125,7 @@ impl Model {
     /// What `status-get` prints from (hook contract, section 5.4): the unit, its application (the
     /// leader's word, else the most severe of its units), and each unit of it.
     fn statuses(&self, unit: &Unit) -> serde_json::Value {
-        let shape = |status: &Status<Workload>| {
-            json!({ "status": status.value.as_str(), "message": status.message, "status-data": {} })
-        };
+        let shape = |status: &Status<Workload>| json!({ "status": status.value.as_str(), "message": status.message, "status-data": {} });
         let of = |name: &UnitName| self.progress(name).map(|progress| &progress.workload);
         let all: Vec<(&UnitName, &Status<Workload>)> = self
             .units_of(&unit.name.application)

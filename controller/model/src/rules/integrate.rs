@@ -131,13 +131,19 @@ fn scope(fit: &Fit) -> Scope {
 
 /// The one way that fits; explicit endpoints before the implicit `juju-info`.
 fn choose(d: &mut Deciding<'_>, one: &EndpointRef, other: &EndpointRef) -> Result<Fit, Refusal> {
+    if one.application == other.application {
+        return Err(Refusal::new(
+            Code::Unsuitable,
+            format!("cannot relate \"{}\" to itself", one.application),
+        )
+        .hint("units of one application are related by a peer relation of their charm"));
+    }
     let left = candidates(d, one)?;
     let right = candidates(d, other)?;
     let mut fits = Vec::new();
     for (a_name, a, a_implicit) in &left {
         for (b_name, b, b_implicit) in &right {
-            let same = one.application == other.application && a_name == b_name;
-            if same || a.interface != b.interface {
+            if a.interface != b.interface {
                 continue;
             }
             let mine = (one.application.clone(), a_name.clone(), a.clone());

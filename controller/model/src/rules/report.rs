@@ -96,10 +96,13 @@ fn step(
         return Ok(Receipt { seq: progress.seq, ..Receipt::default() });
     }
     if seq != progress.seq.next() {
-        return Err(Refusal::new(
+        let expected = progress.seq.next();
+        let mut refusal = Refusal::new(
             Code::OutOfStep,
-            format!("unit {name} sent report {seq}; {} is expected", progress.seq.next()),
-        ));
+            format!("unit {name} sent report {seq}; {expected} is expected"),
+        );
+        refusal.expected = Some(expected);
+        return Err(refusal);
     }
     progress.seq = seq;
     progress.seen = true;
@@ -121,12 +124,13 @@ fn step(
             let reason: String = reason.chars().take(1024).collect();
             progress.failure =
                 Some(HookFailure { hook: hook.clone(), seq, attempts: *attempts, reason, at: now });
-            progress.agent.set(Agent::Error, format!("hook failed: \"{hook}\""), now);
+            progress.agent.set(Agent::Error, format!("hook failed: \"{}\"", hook.told()), now);
         }
         StepReport::Task { task, outcome, effects } => {
             effects::apply(d, name, effects, &mut progress)?;
             task::outcome(d, *task, outcome)?;
         }
+        StepReport::Outside { effects } => effects::apply(d, name, effects, &mut progress)?,
         StepReport::Gone => {
             let mut unit = d.unit(name)?;
             if unit.life.is_alive() {

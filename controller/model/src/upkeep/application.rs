@@ -4,7 +4,7 @@ use crate::life::Life;
 use crate::name::{ApplicationName, UnitName};
 use crate::record::{
     Application, ApplicationStatus, LeaderSettings, Leadership, Machine, Membership, Occupancy,
-    PendingUnit, Placement, Relation, Resource, Scale, Unit, UnitProgress,
+    PendingUnit, Placement, Relation, Resource, Scale, Storage, Unit, UnitProgress,
 };
 use crate::refusal::Refusal;
 use crate::rules::{machine, storage};
@@ -55,11 +55,14 @@ fn make_unit(
     pending: &PendingUnit,
 ) -> Result<(), Refusal> {
     let name = number(t, &application.name);
-    let machine = place(t, application, &pending.placement)?;
+    let placement = beside_storage(t, pending);
+    let machine = place(t, application, &placement)?;
     let mut unit = blank(&name, machine, t.d.now);
     let charm = t.d.charm_of(application)?.charm;
     for id in &pending.attach_storage {
-        storage::take_over(&mut t.d, &mut unit, id)?;
+        // What was given to somebody else meanwhile, or has gone, is made anew: a unit that could
+        // never be made would hold up all that are asked for after it.
+        let _taken_by_others = storage::take_over(&mut t.d, &mut unit, id);
     }
     for (storage_name, directive) in &application.storage {
         let Some(spec) = charm.metadata.storage.get(storage_name) else { continue };
@@ -71,6 +74,21 @@ fn make_unit(
     }
     settle_in(t, unit);
     Ok(())
+}
+
+/// Where kept storage is, if the unit that is to have it may go anywhere.
+fn beside_storage(t: &mut Tidying<'_, '_>, pending: &PendingUnit) -> Placement {
+    if pending.placement != Placement::Anywhere {
+        return pending.placement.clone();
+    }
+    for id in &pending.attach_storage {
+        let home = t.d.get::<Storage>(id.clone()).and_then(|storage| storage.machine);
+        let machine = home.and_then(|home| t.d.get::<Machine>(home));
+        if let Some(machine) = machine.filter(|machine| machine.life.is_alive()) {
+            return Placement::Machine(machine.id);
+        }
+    }
+    Placement::Anywhere
 }
 
 /// The next free number of an application's name.

@@ -2,12 +2,10 @@
 
 use crate::life::Life;
 use crate::name::MachineId;
-use crate::record::{
-    InstanceRecord, Machine, MachineFacts, Occupancy, TaskQueue, TaskTarget, Token, Unit,
-};
+use crate::record::{InstanceRecord, Machine, MachineFacts, Occupancy, TaskTarget, Token, Unit};
 use crate::refusal::Refusal;
 
-use super::Tidying;
+use super::{Tidying, unit};
 
 /// Units that one Txn marks.
 const AT_ONCE: usize = 40;
@@ -45,6 +43,9 @@ pub(super) fn tidy(t: &mut Tidying<'_, '_>, id: MachineId) -> Result<(), Refusal
     if !gone {
         return Ok(());
     }
+    if !unit::cancel(t, &TaskTarget::Machine(id), "machine removed") {
+        return Ok(());
+    }
     let tokens: Vec<_> = {
         let estate = t.d.draft.estate();
         estate.machine_tokens(t.d.model, id).map(|token| token.hash).collect()
@@ -56,7 +57,6 @@ pub(super) fn tidy(t: &mut Tidying<'_, '_>, id: MachineId) -> Result<(), Refusal
     t.d.remove::<Occupancy>(id);
     t.d.remove::<MachineFacts>(id);
     t.d.remove::<InstanceRecord>(id);
-    t.d.remove::<TaskQueue>(TaskTarget::Machine(id));
     let mut counters = t.d.counters();
     counters.machines = counters.machines.saturating_sub(1);
     counters.free.remove(&id);

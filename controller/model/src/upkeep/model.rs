@@ -63,10 +63,15 @@ pub(super) fn tidy(t: &mut Tidying<'_, '_>) -> Result<(), Refusal> {
             }
         }
     });
+    let storages = keys.iter().filter(|key| matches!(key, Key::Storage(..))).count();
     for key in keys {
         t.d.draft.remove_key(key);
     }
     if left > AT_ONCE {
+        let mut counters = t.d.counters();
+        let fewer = u32::try_from(storages).unwrap_or(u32::MAX);
+        counters.storages = counters.storages.saturating_sub(fewer);
+        t.d.put(counters);
         t.open.insert(Matter::Model(t.d.model));
         return Ok(());
     }

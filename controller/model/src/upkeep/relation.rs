@@ -1,8 +1,9 @@
 //! A relation: who should be in it, its end.
 
 use crate::life::Life;
+use crate::model::Model;
 use crate::name::{Member, RelationId, UnitName};
-use crate::record::{Databag, Membership, Pair, Relation, Scale, UnitProgress};
+use crate::record::{Databag, Membership, Pair, Relation, RelationEnd, Scale, UnitProgress};
 use crate::refusal::Refusal;
 use crate::rules::report::scope;
 
@@ -58,20 +59,20 @@ fn take_down(t: &mut Tidying<'_, '_>, relation: &Relation) -> Result<(), Refusal
     let id = relation.id;
     let Some(model) = t.d.beneath() else { return Ok(()) };
     let ends = &relation.ends;
-    if relation.force {
-        let inside: Vec<UnitName> = ends
-            .iter()
-            .flat_map(|end| model.unit_bags(id, &end.application))
-            .filter(|(_, bag)| bag.in_scope)
-            .take(AT_ONCE)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in &inside {
-            scope::leave(&mut t.d, name, id);
-        }
-        if inside.len() == AT_ONCE {
-            t.open.insert(Matter::Relation(t.d.model, id));
-        }
+    // On an implicit endpoint no hooks run (section 4.5), so nobody would ever say that it left; the
+    // same is true of an endpoint that the charm has no more.
+    let unseen = ends.iter().filter(|end| relation.force || !declared(model, end));
+    let inside: Vec<UnitName> = unseen
+        .flat_map(|end| model.unit_bags(id, &end.application))
+        .filter(|(_, bag)| bag.in_scope)
+        .take(AT_ONCE)
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in &inside {
+        scope::leave(&mut t.d, name, id);
+    }
+    if inside.len() == AT_ONCE {
+        t.open.insert(Matter::Relation(t.d.model, id));
     }
     if t.d.get::<Membership>(id).is_some_and(|membership| membership.units > 0) {
         return Ok(());
@@ -107,4 +108,10 @@ fn take_down(t: &mut Tidying<'_, '_>, relation: &Relation) -> Result<(), Refusal
     t.d.remove::<Relation>(id);
     t.d.remove::<Membership>(id);
     Ok(())
+}
+
+/// Whether the units of an end are told of the relation: their charm declares the endpoint.
+fn declared(model: &Model, end: &RelationEnd) -> bool {
+    let charm = model.charm_of(&end.application);
+    charm.is_some_and(|record| record.charm.metadata.endpoints.contains_key(&end.endpoint))
 }

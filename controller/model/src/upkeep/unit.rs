@@ -6,13 +6,16 @@ use crate::life::Life;
 use crate::name::{Member, RelationId, UnitName};
 use crate::record::{
     Application, Databag, Leadership, Machine, Occupancy, Pair, Relation, Scale, Storage,
-    StorageFacts, Task, TaskQueue, TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
+    StorageFacts, TaskQueue, TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
 };
 use crate::refusal::Refusal;
 use crate::rules::report::scope;
 use crate::status::{Status, StorageState, TaskState};
 
 use super::{Tidying, application};
+
+/// Tasks that one Txn cancels.
+const CANCELLED: usize = 20;
 
 pub(super) fn tidy(t: &mut Tidying<'_, '_>, name: &UnitName) -> Result<(), Refusal> {
     let Some(unit) = t.d.get::<Unit>(name.clone()) else { return Ok(()) };
@@ -124,6 +127,10 @@ fn dismantle(t: &mut Tidying<'_, '_>, unit: &Unit) -> Result<(), Refusal> {
         return Ok(());
     }
     let name = &unit.name;
+    let target = TaskTarget::Unit(name.clone());
+    if !cancel(t, &target, "unit removed") {
+        return Ok(());
+    }
     let relations: Vec<RelationId> = t.d.scale(&name.application)?.relations.into_iter().collect();
     for id in relations {
         scope::leave(&mut t.d, name, id);
@@ -144,11 +151,6 @@ fn dismantle(t: &mut Tidying<'_, '_>, unit: &Unit) -> Result<(), Refusal> {
             counters.storages = counters.storages.saturating_sub(1);
             t.d.put(counters);
         }
-    }
-    let target = TaskTarget::Unit(name.clone());
-    if let Some(queue) = t.d.get::<TaskQueue>(target.clone()) {
-        cancel(t, &queue);
-        t.d.remove::<TaskQueue>(target);
     }
     if let Some(principal) = &unit.principal
         && let Some(mut principal) = t.d.get::<Unit>(principal.clone())
@@ -185,15 +187,26 @@ fn dismantle(t: &mut Tidying<'_, '_>, unit: &Unit) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Tasks of a unit that is gone, at most as many as a Txn has room for; more are pruned later.
-fn cancel(t: &mut Tidying<'_, '_>, queue: &TaskQueue) {
-    for id in queue.tasks.iter().take(20) {
+/// Cancels what waits for a target that is gone, at most as many as a Txn has room for; those that
+/// are left are cancelled when upkeep looks again, as it does because the queue was written. Answers
+/// whether none is left.
+pub(super) fn cancel(t: &mut Tidying<'_, '_>, target: &TaskTarget, why: &str) -> bool {
+    let Some(mut queue) = t.d.get::<TaskQueue>(target.clone()) else { return true };
+    let left = queue.tasks.split_off(queue.tasks.len().min(CANCELLED));
+    for id in &queue.tasks {
         let Some(mut result) = t.d.get::<TaskResult>(*id) else { continue };
-        if t.d.get::<Task>(*id).is_some() && !result.state.is_over() {
+        if !result.state.is_over() {
             result.state = TaskState::Cancelled;
-            "unit removed".clone_into(&mut result.message);
+            why.clone_into(&mut result.message);
             result.completed = Some(t.d.now);
             t.d.put(result);
         }
     }
+    if left.is_empty() {
+        t.d.remove::<TaskQueue>(target.clone());
+        return true;
+    }
+    queue.tasks = left;
+    t.d.put(queue);
+    false
 }

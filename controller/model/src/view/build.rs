@@ -175,7 +175,7 @@ impl Model {
             agent = Status::new(Agent::Executing, what.clone(), *since);
         }
         if let Some(failure) = &progress.failure {
-            let message = format!("hook failed: \"{}\"", failure.hook);
+            let message = format!("hook failed: \"{}\"", failure.hook.told());
             workload = Status::new(Workload::Error, message, failure.at);
         }
         // Not while it is being installed: nobody has promised to be heard yet.

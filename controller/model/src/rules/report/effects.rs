@@ -155,7 +155,15 @@ fn ports(
     let unit = unit_of(d, name)?;
     let application = d.application(&name.application)?;
     let charm = d.charm_of(&application)?.charm;
-    progress.ports.retain(|port| !effects.close_ports.contains(port));
+    // Closing without an endpoint closes the range for all of them.
+    let closed = |port: &OpenPort| {
+        let same = |close: &&OpenPort| {
+            close.range == port.range
+                && (close.endpoint.is_none() || close.endpoint == port.endpoint)
+        };
+        effects.close_ports.iter().find(same).is_some()
+    };
+    progress.ports.retain(|port| !closed(port));
     let occupancy = d.get::<Occupancy>(unit.machine);
     let neighbours = occupancy.map(|occupancy| occupancy.units).unwrap_or_default();
     for port in &effects.open_ports {
