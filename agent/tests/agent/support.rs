@@ -432,6 +432,7 @@ impl Host {
                 mac: "fa:16:3e:00:00:01".into(),
             }],
             settings: ModelSettings {
+                egress_subnets: String::new(),
                 retry_hooks: false,
                 update_status_ms: 300_000,
                 parallel_hooks: false,
@@ -488,6 +489,7 @@ impl Host {
             goal.relations.insert(
                 id,
                 RelationGoal {
+                    own_application_version: Version::ZERO,
                     life: Life::Alive,
                     endpoint: endpoint.parse().unwrap(),
                     role,
