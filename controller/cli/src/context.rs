@@ -1,7 +1,7 @@
 //! Which controller, which model, as whom.
 //!
 //! The client store is a folder of YAML files, in the places and shapes that scripts look at (CLI
-//! contract §1.6): `controllers.yaml`, `models.yaml`, `accounts.yaml`. [`store`] keeps it,
+//! contract §1.6): `controllers.yaml`, `models.yaml`, `accounts.yaml`. [`mod@store`] keeps it,
 //! [`mod@reference`] reads what a person writes for a model, and this file puts the two together by the
 //! order of §1.2: the flag, the environment, what `switch` chose.
 
