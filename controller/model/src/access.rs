@@ -148,7 +148,12 @@ pub fn report(draft: &mut Draft<'_>, caller: &Caller, told: &Report) -> Result<(
             runs_on(draft, told.model, *task, &TaskTarget::Machine(*machine))
         }
         ReportBody::Step { unit, step, .. } => {
-            own_unit(draft, told.model, unit, own)?;
+            match own_unit(draft, told.model, unit, own) {
+                // The answer to its last report was lost, and its records are gone since: it is told
+                // again what it was told then, or it would ask for ever.
+                Err(refusal) if refusal.code == Code::NotFound && *step == StepReport::Gone => {}
+                other => other?,
+            }
             match step {
                 StepReport::Task { task, .. } => {
                     runs_on(draft, told.model, *task, &TaskTarget::Unit(unit.clone()))

@@ -91,7 +91,13 @@ fn step(
     seq: Seq,
     step: &StepReport,
 ) -> Result<Receipt, Refusal> {
-    let mut progress = d.progress(name)?;
+    let Some(mut progress) = d.get::<UnitProgress>(name.clone()) else {
+        // Its records went with the first of these reports.
+        return match step {
+            StepReport::Gone => Ok(Receipt { seq, ..Receipt::default() }),
+            _ => Err(Refusal::not_found("unit", name)),
+        };
+    };
     if seq <= progress.seq {
         return Ok(Receipt { seq: progress.seq, ..Receipt::default() });
     }

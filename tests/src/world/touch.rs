@@ -1,0 +1,63 @@
+//! Whether `touches` is exact: whose goal changed is named.
+
+use std::collections::BTreeMap;
+
+use muster_model::estate::Batch;
+use muster_model::goal::{Goal, UnitGoal};
+use muster_model::name::{MachineId, ModelId, UnitName};
+use muster_model::touches::Touched;
+use muster_model::{Estate, Revision, Seq};
+
+use super::{Broken, World, broken};
+
+impl World {
+    /// Every machine and every unit whose goal differs is among those that `batch` touched.
+    pub(crate) fn check_touched(
+        &self,
+        batch: &Batch,
+        before: &Estate,
+        touched: &Touched,
+    ) -> Result<(), Broken> {
+        let models: std::collections::BTreeSet<ModelId> =
+            batch.changes.iter().filter_map(|(key, _)| key.model()).collect();
+        for id in models {
+            let (was, is) = (goals(before, id), goals(&self.estate, id));
+            for (machine, goal) in &is {
+                let old = was.get(machine);
+                if old == Some(goal) {
+                    continue;
+                }
+                if !touched.machines.get(&id).is_some_and(|all| all.contains(machine)) {
+                    return broken(format!(
+                        "machine {machine} has another goal and is not touched"
+                    ));
+                }
+                let none = BTreeMap::new();
+                let units: &BTreeMap<UnitName, UnitGoal> = old.map_or(&none, |old| &old.units);
+                for (name, unit) in &goal.units {
+                    let named = touched.units.get(&id).is_some_and(|all| all.contains(name));
+                    if units.get(name) != Some(unit) && !named {
+                        return broken(format!("{name} has another goal and is not touched"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What concerns agents of the goals of a model. The number of a unit's last report and its ports
+/// are its own doing: it knows them before the controller does.
+fn goals(estate: &Estate, id: ModelId) -> BTreeMap<MachineId, Goal> {
+    let Some(model) = estate.model(id) else { return BTreeMap::new() };
+    let machines = model.table::<muster_model::record::Machine>().iter().map(|(id, _)| *id);
+    let all = machines.filter_map(|machine| {
+        let mut goal = model.goal(machine, Revision::ZERO)?;
+        for unit in goal.units.values_mut() {
+            unit.seq = Seq::ZERO;
+            unit.ports.clear();
+        }
+        Some((machine, goal))
+    });
+    all.collect()
+}
