@@ -4,6 +4,7 @@
 pub mod circle;
 pub mod fanout;
 pub mod handshake;
+pub mod idle;
 pub mod load;
 pub mod spawn;
 pub mod status;

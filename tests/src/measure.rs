@@ -4,14 +4,20 @@
 //! others used the machine is dropped and counted; the answer is the median of the pairs' ratios.
 //! No test asserts a time: times go into a table and into one line of JSON for each row.
 
-pub mod bench;
+pub mod agents;
 pub mod byte_rows;
+pub mod charms;
 pub mod child;
 pub mod floor_rows;
 pub mod hook_rows;
+pub mod installation;
 pub mod log;
 pub mod machine;
 pub mod pairs;
+pub mod programs;
+pub mod rest_rows;
+pub mod scale_rows;
+pub mod status_rows;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -110,7 +116,13 @@ pub enum Unit {
 
 /// All rows there are, floors last.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    byte_rows::ROWS.iter().chain(hook_rows::ROWS).chain(floor_rows::ROWS)
+    byte_rows::ROWS
+        .iter()
+        .chain(hook_rows::ROWS)
+        .chain(scale_rows::ROWS)
+        .chain(status_rows::ROWS)
+        .chain(rest_rows::ROWS)
+        .chain(floor_rows::ROWS)
 }
 
 /// Runs the rows named, or all, and says each as it is done.

@@ -26,6 +26,9 @@ struct Arguments {
     /// Take a tenth of the pairs, and noisy runs too: a look, not a measurement.
     #[arg(long)]
     rough: bool,
+    /// Measure the programs in this folder, and build none.
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
     /// A file to which one line of JSON is added for each row.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -61,6 +64,9 @@ fn measure(arguments: &Arguments, voice: &Voice) -> Result<(), MeasureError> {
             print(&format!("{}  {} / {}", row.id, row.what, row.yardstick));
         }
         return Ok(());
+    }
+    if let Some(folder) = &arguments.programs {
+        measure::programs::take_from(folder.clone());
     }
     let bench = Bench { strict: !arguments.rough, shorten: if arguments.rough { 10 } else { 1 } };
     let measured = measure::run(&arguments.rows, &bench, voice)?;

@@ -41,8 +41,9 @@ int main(int argc, char **argv) {
     char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
     if (strcmp(name, "race") == 0) return argc < 3 ? 1 : race(atoi(argv[1]), argv + 2);
     if (strcmp(name, "nothing") == 0) return 0;
-    char line[200];
-    int length = snprintf(line, sizeof line, "%.100s %lld\n", name, began);
-    int stamps = open("/var/lib/muster-bench", O_WRONLY | O_CREAT | O_APPEND, 0644);
+    char *unit = getenv("JUJU_UNIT_NAME");
+    char line[300];
+    int length = snprintf(line, sizeof line, "%.100s %.100s %lld\n", unit ? unit : "-", name, began);
+    int stamps = open(STAMPS, O_WRONLY | O_CREAT | O_APPEND, 0644);
     return stamps < 0 || write(stamps, line, length) != length;
 }

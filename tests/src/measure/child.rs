@@ -57,6 +57,8 @@ pub enum Inner {
         /// The second's.
         to: PathBuf,
     },
+    /// Serve as the bare floor does, until killed.
+    Idle,
 }
 
 /// Runs this very program with `args` inside, and reads what it took.
@@ -75,6 +77,7 @@ pub fn perform(inner: &Inner) -> Result<Taken, MeasureError> {
         Inner::Clone { from, to } => {
             own(|| clone_tree(from, to).map_err(|error| MeasureError::Unequal(error.to_string())))
         }
+        Inner::Idle => own(crate::floors::idle::serve),
     }
 }
 

@@ -109,6 +109,56 @@ fn status_field(pid: u32, name: &str) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
+/// The anonymous part of a process's resident memory, in bytes.
+pub fn anonymous(pid: u32) -> Option<u64> {
+    status_field(pid, "RssAnon:")
+}
+
+/// How many threads a process has.
+pub fn threads(pid: u32) -> u64 {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, |tasks| tasks.count() as u64)
+}
+
+/// Processor seconds that a process has used; zero if it has ended.
+pub fn used(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>());
+    let ticks = fields.and_then(|fields| {
+        let own = fields.get(11..13)?.iter().map(|field| field.parse().unwrap_or(0));
+        Some(own.sum::<u64>())
+    });
+    ticks.unwrap_or(0) as f64 / 100.0
+}
+
+/// How often a process's threads have waited for something, and so were woken.
+pub fn switches(pid: u32) -> u64 {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let of = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|line| line.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    tasks
+        .flatten()
+        .map(|task| of(fs::read_to_string(task.path().join("status")).unwrap_or_default()))
+        .sum()
+}
+
+/// Bytes that a process has sent to disks; zero if it has ended.
+pub fn written(pid: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    line.and_then(|line| line.trim().parse().ok()).unwrap_or(0)
+}
+
+/// How many sockets a process holds.
+pub fn sockets(pid: u32) -> u64 {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
+    let socket = |path: std::path::PathBuf| {
+        fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+    };
+    open.flatten().filter(|entry| socket(entry.path())).count() as u64
+}
+
 /// The kernel's version.
 pub fn kernel() -> String {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
