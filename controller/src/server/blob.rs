@@ -31,6 +31,9 @@ const WAITING: usize = 8;
 /// How many bytes are read from the disk at a time.
 const PIECE: usize = 256 << 10;
 
+/// How many bytes are read of an upload that is refused already.
+const DRAINED: usize = 8 << 20;
+
 fn digest(parts: &[String]) -> Result<Digest, Failure> {
     let text = parts.first().map(String::as_str).unwrap_or_default();
     text.parse().map_err(|error| Failure::malformed(format!("{error}")))
@@ -120,6 +123,7 @@ pub(super) async fn append(
         }
         if pieces.send(piece).await.is_err() {
             // The writer has ended: its answer says why.
+            drain(&mut body).await;
             break None;
         }
     };
@@ -135,6 +139,22 @@ pub(super) async fn append(
     }
     app.claims.show(&user, digest, clock::now());
     Ok(json(&BlobState::Whole { size }))
+}
+
+/// Reads on for a little while, so that a client that is still sending comes to read the answer. One
+/// with more to send asks again with nothing to send.
+async fn drain(body: &mut axum::body::BodyDataStream) {
+    let mut left = DRAINED;
+    let reading = async {
+        while let Some(Ok(piece)) = body.next().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Over in time or not, the answer is the same.
+    drop(tokio::time::timeout(std::time::Duration::from_secs(2), reading).await);
 }
 
 fn write(

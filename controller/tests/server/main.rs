@@ -3,5 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, not the product")]
 #![allow(unreachable_pub, missing_docs, reason = "tests, not the product")]
 
+mod agents;
 mod common;
+mod input;
+mod life;
 mod matrix;
+mod repeats;
+mod tls;

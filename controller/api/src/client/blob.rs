@@ -69,12 +69,17 @@ impl Client {
             see(Upload::Sent(sent));
             Ok(Some((Bytes::from(piece), (file, sent, see))))
         });
-        let request = self
-            .endpoint
-            .request(Name::BlobAppend, &[&digest.to_string()])
-            .query(&[("offset", offset.to_string()), ("size", size.to_string())])
-            .body(reqwest::Body::wrap_stream(body));
-        self.endpoint.send(request).await?;
-        Ok(())
+        let append = || {
+            self.endpoint
+                .request(Name::BlobAppend, &[&digest.to_string()])
+                .query(&[("offset", offset.to_string()), ("size", size.to_string())])
+        };
+        let sent = self.endpoint.send(append().body(reqwest::Body::wrap_stream(body))).await;
+        if let Err(CallError::Unreachable { .. }) = sent {
+            // A server that has refused does not read on, and its answer is lost with what was not
+            // read. Asked again with nothing to send, it says why.
+            self.endpoint.send(append()).await?;
+        }
+        sent.map(|_| ())
     }
 }
