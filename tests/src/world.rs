@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use muster_model::command::{EstateCommand, ModelCommand};
 use muster_model::draft::MAX_WRITES;
-use muster_model::name::{MachineId, ModelId};
+use muster_model::name::{MachineId, ModelId, UnitName};
 use muster_model::record::{Record, TokenHash};
 use muster_model::reply::Outcome;
 use muster_model::report::{Receipt, ReportBody};
@@ -423,6 +423,26 @@ impl World {
             self.upkeep()?;
         }
         Ok(())
+    }
+
+    /// What a unit's hooks did since this was last asked, in order.
+    pub fn committed(&mut self, model: ModelId, unit: &UnitName) -> Vec<String> {
+        self.watch.told(model, unit)
+    }
+
+    /// The agent of a machine is killed; it starts again by itself.
+    pub fn kill(&mut self, at: At) {
+        if let Some(host) = self.hosts.get_mut(&at) {
+            host.crash();
+        }
+    }
+
+    /// A machine is cut off for so long.
+    pub fn cut_off(&mut self, at: At, span: Duration) {
+        let until = self.now + span;
+        if let Some(host) = self.hosts.get_mut(&at) {
+            host.silent_until = Some(until);
+        }
     }
 
     /// Adds a line to what happened.

@@ -15,6 +15,8 @@ pub(crate) struct Order {
     attached: BTreeSet<StorageId>,
     removed: bool,
     gone: bool,
+    /// How many were told.
+    asked: usize,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +35,13 @@ impl Order {
     /// What was committed, for the report of what went wrong.
     pub(crate) fn told(&self) -> Vec<String> {
         self.committed.iter().map(told).collect()
+    }
+
+    /// What was committed since this was last asked.
+    pub(crate) fn told_since(&mut self) -> Vec<String> {
+        let told = self.committed.iter().skip(self.asked).map(told).collect();
+        self.asked = self.committed.len();
+        told
     }
 
     /// The next report of the unit that is taken; the rule that it breaks, if it breaks one.

@@ -28,8 +28,11 @@ impl World {
                     continue;
                 }
                 if !touched.machines.get(&id).is_some_and(|all| all.contains(machine)) {
+                    let keys: Vec<String> =
+                        batch.changes.iter().map(|(key, _)| key.to_string()).collect();
                     return broken(format!(
-                        "machine {machine} has another goal and is not touched"
+                        "machine {machine} has another goal and is not touched by {keys:?}: \
+                         {old:?} and {goal:?}"
                     ));
                 }
                 let none = BTreeMap::new();
@@ -47,7 +50,8 @@ impl World {
 }
 
 /// What concerns agents of the goals of a model. The number of a unit's last report and its ports
-/// are its own doing: it knows them before the controller does.
+/// are its own doing: it knows them before the controller does. What an application said in a
+/// relation only its leader may read, who said it; the next leader hears of it by becoming one.
 fn goals(estate: &Estate, id: ModelId) -> BTreeMap<MachineId, Goal> {
     let Some(model) = estate.model(id) else { return BTreeMap::new() };
     let machines = model.table::<muster_model::record::Machine>().iter().map(|(id, _)| *id);
@@ -56,6 +60,9 @@ fn goals(estate: &Estate, id: ModelId) -> BTreeMap<MachineId, Goal> {
         for unit in goal.units.values_mut() {
             unit.seq = Seq::ZERO;
             unit.ports.clear();
+            for relation in unit.relations.values_mut() {
+                relation.own_application_version = muster_model::Version::ZERO;
+            }
         }
         Some((machine, goal))
     });

@@ -57,6 +57,12 @@ impl Watch {
         Ok(())
     }
 
+    /// What a unit committed since this was last asked.
+    pub(crate) fn told(&mut self, model: ModelId, unit: &UnitName) -> Vec<String> {
+        let Some(order) = self.orders.get_mut(&(model, unit.clone())) else { return Vec::new() };
+        order.told_since()
+    }
+
     /// Whether a unit was to go by force.
     pub(crate) fn went_by_force(&self, model: ModelId, unit: &UnitName) -> bool {
         self.forced.contains(&(model, unit.clone()))

@@ -197,21 +197,23 @@ fn lead(t: &mut Tidying<'_, '_>, name: &ApplicationName) {
     if keeps {
         return;
     }
-    // Which unit is a choice, not a fact that the Txn depends on; that it lives is read below.
+    // Which unit is a choice, not a fact that the Txn depends on; that it lives is read below. Where
+    // nobody is heard, whoever comes back first finds itself or somebody heard in the lead: without
+    // any leader nothing would open this matter again.
     let units = t.d.beneath().into_iter().flat_map(|model| model.units_of(name));
-    let names: Vec<UnitName> = units
-        .filter(|unit| unit.life.is_alive() && !t.has_lapsed(unit.machine))
-        .take(1)
+    let alive: Vec<&Unit> =
+        units.filter(|unit| unit.life.is_alive()).map(std::sync::Arc::as_ref).collect();
+    let heard = alive.iter().find(|unit| !t.has_lapsed(unit.machine)).copied();
+    let chosen = heard
+        .or(alive.first().copied())
         .map(|unit| unit.name.clone())
-        .collect();
-    let chosen = names
-        .into_iter()
-        .find(|unit| t.d.get::<Unit>(unit.clone()).is_some_and(|unit| unit.life.is_alive()));
+        .filter(|unit| t.d.get::<Unit>(unit.clone()).is_some_and(|unit| unit.life.is_alive()));
+    let nobody_heard = heard.is_none();
     let gone = leadership
         .leader
         .as_ref()
         .is_none_or(|unit| t.d.get::<Unit>(unit.clone()).is_none_or(|unit| !unit.life.is_alive()));
-    if chosen.is_none() && !gone {
+    if nobody_heard && !gone {
         // Nobody else is heard either: the old leader may come back.
         return;
     }
