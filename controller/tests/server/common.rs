@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use muster_api::client::{Endpoint, Upload};
@@ -102,11 +101,6 @@ impl House {
     pub async fn end(&mut self) -> Result<(), RunError> {
         self.stop.cancel();
         self.ended().await
-    }
-
-    /// Tells it to end and does not wait.
-    pub fn tell_to_end(&self) {
-        self.stop.cancel();
     }
 
     /// How it ended, once it has.
@@ -354,5 +348,3 @@ pub async fn until<T, F: std::future::Future<Output = Option<T>>>(mut ask: impl 
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
-
-pub type Shared = Arc<House>;

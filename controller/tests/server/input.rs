@@ -131,7 +131,7 @@ async fn s07_bad_commands_are_refused_in_words_and_change_nothing() {
     let again = ModelCommand::Deploy(deploy("sample", world.charm.clone()));
     world.refuses(again, Code::AlreadyExists, &["sample"]).await;
     let machine = world.deploy(|asked| {
-        asked.placements = vec![Placement::Machine(muster_model::name::MachineId(77))]
+        asked.placements = vec![Placement::Machine(muster_model::name::MachineId(77))];
     });
     world.refuses(machine, Code::NotFound, &["77"]).await;
 }

@@ -8,5 +8,7 @@ mod common;
 mod input;
 mod life;
 mod matrix;
+mod power;
 mod repeats;
+mod time;
 mod tls;
