@@ -1,10 +1,13 @@
 //! (c) The controller is killed during a deploy, and started again.
 
 use std::fs;
+use std::os::fd::AsFd;
 
 use muster_tests::demo::stand;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::PidfdFlags;
 
 use crate::stand::{CONTROLLER, OrFail, stand as the_stand, units};
 
@@ -19,7 +22,7 @@ fn c_a_controller_killed_in_the_middle_of_a_deploy_goes_on_where_it_was() {
     let controllers = controllers();
     assert_eq!(controllers.len(), 1, "one controller serves this test");
     for pid in controllers {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the controller was there");
+        end(pid);
     }
     hand.bare(&["start-controller", CONTROLLER]).run().or_fail();
     stand::counted(&hand, "hello", 2, &stand.voice).or_fail();
@@ -27,6 +30,16 @@ fn c_a_controller_killed_in_the_middle_of_a_deploy_goes_on_where_it_was() {
     hand.bare(&["destroy-model", &format!("{CONTROLLER}:interrupted"), "--no-prompt"])
         .run()
         .or_fail();
+}
+
+/// Kills a process and waits until it is over.
+fn end(pid: i32) {
+    let own = rustix::process::Pid::from_raw(pid).expect("a process");
+    let watch = rustix::process::pidfd_open(own, PidfdFlags::empty()).expect("it is there");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is there");
+    let mut watched = [PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)];
+    let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
+    assert_eq!(poll(&mut watched, Some(&patience)), Ok(1), "it outlived SIGKILL");
 }
 
 /// The processes that serve this test's controller.
