@@ -32,7 +32,7 @@ impl Clock {
 
     /// The present moment of the monotonic clock.
     #[must_use]
-    #[allow(clippy::unused_self, reason = "whoever reads a clock is handed one")]
+    #[expect(clippy::unused_self, reason = "whoever reads a clock is handed one")]
     pub(crate) fn instant(&self) -> Instant {
         Instant::now()
     }

@@ -3,7 +3,7 @@
 use muster_model::Timestamp;
 
 /// The wall clock, for records and deadlines that must survive a restart.
-#[allow(clippy::disallowed_methods, reason = "this is the one clock of this crate")]
+#[expect(clippy::disallowed_methods, reason = "this is the one clock of this crate")]
 #[must_use]
 pub(crate) fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())

@@ -37,13 +37,13 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "what was asked for goes to stdout")]
+#[expect(clippy::print_stdout, reason = "what was asked for goes to stdout")]
 fn say(text: &str) -> Result<(), String> {
     println!("{text}");
     Ok(())
 }
 
-#[allow(clippy::print_stderr, reason = "the log may not be open yet")]
+#[expect(clippy::print_stderr, reason = "the log may not be open yet")]
 fn complain(text: &str) {
     eprintln!("ERROR {text}");
 }

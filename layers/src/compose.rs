@@ -236,6 +236,6 @@ fn holds(layer: &Layer, path: &str) -> bool {
 }
 
 #[cfg(test)]
-mod shipped;
+mod shipped_tests;
 #[cfg(test)]
 mod tests;

@@ -45,7 +45,7 @@ pub enum Admits {
 
 /// A route's name; the table, the router and the client speak of it by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "each is told by its row")]
+#[expect(missing_docs, reason = "each is told by its row")]
 pub enum Name {
     Version,
     Controller,

@@ -17,7 +17,7 @@ macro_rules! keys {
     ($($variant:ident = $word:literal,)*) => {
         /// A key of the constraints; the order is the one of printing.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[allow(missing_docs, reason = "the words are the documentation")]
+        #[expect(missing_docs, reason = "the words are the documentation")]
         pub enum ConstraintKey {
             $($variant,)*
         }

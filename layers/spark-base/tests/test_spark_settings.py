@@ -14,7 +14,7 @@ from muster_spark import pages, settings  # noqa: E402
 def unit(**config):
     made = settings.Unit(
         config=config, address="10.0.0.1", java_home="/java", machine_mib=8192, cores=4,
-        workspace="/work/apps", caches=["/cache/0/local", "/cache/1/local"], master="spark://10.0.0.1:7077",
+        workspace="/workspace/apps", caches=["/cache/0/local", "/cache/1/local"], master="spark://10.0.0.1:7077",
     )  # fmt: skip
     made.s3a = {"fs.s3a.secret.key": "hidden"}
     return made
