@@ -4,6 +4,8 @@
 //! A story is its seed. `SIMULATION_SEEDS=20000` tells more of them, `SIMULATION_SEED=17` tells one
 //! and prints what happened in it.
 
+#[path = "simulation/records.rs"]
+mod records;
 #[path = "simulation/story.rs"]
 mod story;
 

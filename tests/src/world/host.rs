@@ -45,6 +45,9 @@ pub struct Host {
     /// The controller has its facts.
     told: bool,
     boot: u32,
+    /// The revision of the newest goal that ever came: nothing older is believed, not even after a
+    /// start (R7).
+    floor: Revision,
     /// The last goal that came.
     pub(crate) goal: Option<Goal>,
     /// Until when its units may believe that they lead.
@@ -77,6 +80,7 @@ impl Host {
             enrolled: false,
             told: false,
             boot: 1,
+            floor: Revision::ZERO,
             goal: None,
             lease: None,
             heard_at: now,
@@ -248,7 +252,11 @@ impl World {
             &self.estate
         };
         let after = host.goal.as_ref().map_or(Revision::ZERO, |goal| goal.revision);
+        if from.revision() < host.floor {
+            return false;
+        }
         let Some(goal) = newer(from, at, after) else { return false };
+        host.floor = goal.revision;
         if let Some(last) = &host.goal {
             self.precision.1 += 1;
             let same = Goal { revision: last.revision, ..goal.clone() } == *last;

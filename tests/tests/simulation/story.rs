@@ -23,6 +23,11 @@ pub(crate) fn tell(seed: u64, faults: Faults, commands: u32) -> (World, Result<(
     })
 }
 
+/// The same without an end: what is under way stays so.
+pub(crate) fn act_only(seed: u64, faults: Faults, commands: u32) -> (World, Result<(), Broken>) {
+    run(seed, |world| act(world, faults, commands))
+}
+
 /// The same, and then every model is destroyed.
 pub(crate) fn tell_to_the_end(
     seed: u64,

@@ -1,0 +1,99 @@
+//! Stories in the operator's own words, with the output that they should give.
+//!
+//! A file of `scenarios/` is a script: lines that an operator types, read by the CLI's own parser,
+//! and a few that only a world without hands has (`settle`, `fail UNIT HOOK [N]`, `crash UNIT`,
+//! `silence MACHINE SPAN`, `advance SPAN`, `status`, `hooks UNIT…`, `model NAME`). What a line prints
+//! follows it, marked `>`. `UPDATE_EXPECT=1` writes the output anew; the diff is the review.
+
+#[path = "scenarios/desk.rs"]
+mod desk;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use desk::Desk;
+
+/// Plays a script; answers it with the output that it gives.
+fn play(script: &str) -> String {
+    let mut desk = Desk::new();
+    let mut played = String::new();
+    for line in script.lines().filter(|line| !line.starts_with('>')) {
+        played.push_str(line);
+        played.push('\n');
+        let typed = line.split('#').next().unwrap_or_default().trim();
+        if typed.is_empty() {
+            continue;
+        }
+        for said in desk.line(typed).lines() {
+            writeln!(played, "> {said}").expect("a String takes everything");
+        }
+    }
+    played
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
+    let kept = fs::read_to_string(&path).expect("the script is there");
+    let played = play(&kept);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, &played).expect("the script can be written");
+    } else {
+        assert!(kept == played, "{name} gives another output:\n{played}");
+    }
+}
+
+#[test]
+fn every_script_has_a_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let own = include_str!("scenarios.rs");
+    for name in names {
+        assert!(own.contains(&format!("check(\"{name}\")")), "{name} is not played");
+    }
+}
+
+#[test]
+fn two_applications_are_related_and_scaled() {
+    check("relate-and-scale.muster");
+}
+
+#[test]
+fn a_failed_hook_waits_for_its_answer() {
+    check("failing-hook.muster");
+}
+
+#[test]
+fn storage_is_kept_and_attached_again() {
+    check("kept-storage.muster");
+}
+
+#[test]
+fn an_application_leaves_in_order() {
+    check("removal-order.muster");
+}
+
+#[test]
+fn the_lead_goes_to_one_that_is_heard() {
+    check("leader-loss.muster");
+}
+
+#[test]
+fn a_subordinate_comes_and_goes_with_its_relation() {
+    check("subordinate.muster");
+}
+
+#[test]
+fn two_models_do_not_see_each_other() {
+    check("two-models.muster");
+}
+
+#[test]
+fn an_agent_that_is_killed_goes_on() {
+    check("crash.muster");
+}
