@@ -54,10 +54,6 @@ impl Drop for Held {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "whom a controller hears counts on its monotonic clock"
-)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -1,7 +1,7 @@
 //! A whole controller, asked from outside over TLS. One binary, so that it is linked once.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, not the product")]
-#![allow(unreachable_pub, missing_docs, reason = "tests, not the product")]
+#![expect(unreachable_pub, reason = "tests, not the product")]
 
 mod agents;
 mod common;

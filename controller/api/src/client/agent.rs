@@ -55,10 +55,6 @@ impl AgentClient {
     ///
     /// # Errors
     /// If the controller cannot be reached or does not know the machine any more.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the lease counts on this machine's monotonic clock"
-    )]
     pub async fn goal(&self, after: Revision) -> Result<(Option<Goal>, Option<Lease>), CallError> {
         let sent = Instant::now();
         let request = self
