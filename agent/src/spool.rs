@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use muster_api::body::{LogBatch, LogLine};
 use tokio::sync::Notify;
@@ -24,6 +25,9 @@ const MOST: u64 = 64 << 20;
 /// Lines of one batch, and their bytes: below what one request may have.
 const BATCH: usize = 1000;
 const BATCH_BYTES: usize = 512 << 10;
+
+/// The shortest time between two batches: the first line goes at once, what follows it goes together.
+const PACE: Duration = Duration::from_millis(200);
 
 /// The spool of one machine. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -109,6 +113,7 @@ impl Spool {
                         // that does not move would be asked for ever.
                         wanted = receipt.next.max(batch.first + 1);
                         self.lock().taken(wanted);
+                        tokio::time::sleep(PACE).await;
                     }
                     Err(ControllerError::Refused(refusal)) => {
                         tracing::warn!(%refusal, "log lines were refused and are dropped");
