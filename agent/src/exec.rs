@@ -176,9 +176,9 @@ pub(crate) fn serve(world: &World, asked: mpsc::Sender<Asked>, stop: Cancellatio
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let (world, asked) = (world.clone(), asked.clone());
+            let (world, asked, stop) = (world.clone(), asked.clone(), stop.clone());
             tokio::spawn(async move {
-                if let Err(error) = one(&world, &asked, stream).await {
+                if let Err(error) = one(&world, &asked, &stop, stream).await {
                     tracing::debug!(%error, "juju-exec left before its answer");
                 }
             });
@@ -186,14 +186,19 @@ pub(crate) fn serve(world: &World, asked: mpsc::Sender<Asked>, stop: Cancellatio
     });
 }
 
-async fn one(world: &World, asked: &mpsc::Sender<Asked>, mut stream: UnixStream) -> io::Result<()> {
+async fn one(
+    world: &World,
+    asked: &mpsc::Sender<Asked>,
+    stop: &CancellationToken,
+    mut stream: UnixStream,
+) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let read = tokio::time::timeout(Duration::from_secs(10), wire::read_async(&mut stream)).await;
     let answer = if peer.uid() != rustix::process::geteuid().as_raw() {
         problem(1, "permission denied")
     } else {
         let call = read.map_err(io::Error::other)?.and_then(Call::from_fields)?;
-        match carry_out(world, asked, call).await {
+        match carry_out(world, asked, stop, call).await {
             Ok(answer) => answer,
             Err((code, text)) => problem(code, &text),
         }
@@ -210,6 +215,7 @@ type Refused = (u8, String);
 async fn carry_out(
     world: &World,
     asked: &mpsc::Sender<Asked>,
+    stop: &CancellationToken,
     call: Call,
 ) -> Result<Answer, Refused> {
     let line = match flags::read(&USAGE, call.args) {
@@ -221,7 +227,7 @@ async fn carry_out(
     };
     if line.on("no-context") {
         let command = command(&line.words)?;
-        return without_unit(world, &call.cwd, &command).await;
+        return without_unit(world, stop, &call.cwd, &command).await;
     }
     let goal = world.goal.borrow().clone();
     let units = goal.as_ref().map(|goal| &goal.units);
@@ -333,8 +339,17 @@ fn remote(line: &Line, id: RelationId, goal: &RelationGoal) -> Result<Option<Uni
     }
 }
 
-async fn without_unit(world: &World, cwd: &str, command: &str) -> Result<Answer, Refused> {
-    let held = tokio::time::timeout(PATIENCE, world.locks.machine()).await;
+async fn without_unit(
+    world: &World,
+    stop: &CancellationToken,
+    cwd: &str,
+    command: &str,
+) -> Result<Answer, Refused> {
+    let held = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err((1, "the agent is stopping".to_owned())),
+        held = tokio::time::timeout(PATIENCE, world.locks.machine()) => held,
+    };
     let held =
         held.map_err(|_| (1, "the machine's lock was not free for five minutes".to_owned()))?;
     let cwd = if Path::new(cwd).is_absolute() { cwd } else { "/" };

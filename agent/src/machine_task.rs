@@ -24,7 +24,7 @@ use crate::world::World;
 pub(crate) async fn serve(world: World, starters: Starters, stop: CancellationToken) {
     let mut goals = world.goal.subscribe();
     let mut done: BTreeSet<TaskId> = BTreeSet::new();
-    loop {
+    while !stop.is_cancelled() {
         let next = {
             let goal = goals.borrow_and_update();
             goal.as_ref().and_then(|goal| {
@@ -50,7 +50,16 @@ pub(crate) async fn serve(world: World, starters: Starters, stop: CancellationTo
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 continue;
             }
-            run(&world, &starters, &task, &stop).await
+            match run(&world, &starters, &task, &stop).await {
+                Some(outcome) => outcome,
+                None => {
+                    // It did not begin; the next start of the agent runs it.
+                    if let Err(error) = std::fs::remove_file(&started) {
+                        tracing::warn!(%error, "a task's mark is not removed");
+                    }
+                    return;
+                }
+            }
         };
         let body = ReportBody::MachineTask { machine: world.machine, task: task.id, outcome };
         let report = Report { model: world.model, body };
@@ -73,25 +82,27 @@ fn ended(state: TaskState, message: &str) -> TaskOutcome {
     TaskOutcome { state, message: message.to_owned(), results: Map::new() }
 }
 
+/// None: `stop` came before it began.
 async fn run(
     world: &World,
     starters: &Starters,
     task: &TaskGoal,
     stop: &CancellationToken,
-) -> TaskOutcome {
+) -> Option<TaskOutcome> {
     let TaskKind::Command { command, timeout_ms } = &task.kind else {
-        return ended(TaskState::Failed, "a machine has no actions");
+        return Some(ended(TaskState::Failed, "a machine has no actions"));
     };
     let running = ended(TaskState::Running, "");
     let body = ReportBody::MachineTask { machine: world.machine, task: task.id, outcome: running };
     let report = Report { model: world.model, body };
-    if report_until_answered(&world.controller, &report, stop).await.is_none() {
-        return ended(TaskState::Failed, "the agent stopped");
-    }
+    // A refusal changes nothing: the outcome is reported in any case.
+    let _answer = report_until_answered(&world.controller, &report, stop).await?;
     let kill = CancellationToken::new();
     let started = match starters.take() {
         Ok(started) => started,
-        Err(error) => return ended(TaskState::Failed, &format!("cannot start a process: {error}")),
+        Err(error) => {
+            return Some(ended(TaskState::Failed, &format!("cannot start a process: {error}")));
+        }
     };
     let plan = Plan {
         settings: &world.settings,
@@ -121,9 +132,9 @@ async fn run(
     };
     let ran = tokio::select! {
         ran = process::run(plan, started, &kill) => ran,
-        () = cancelled => return ended(TaskState::Aborted, ""),
+        () = cancelled => return Some(ended(TaskState::Aborted, "")),
     };
-    match ran {
+    Some(match ran {
         Ok(ran) => {
             let (state, message) = match ran.ended {
                 Ended::Exit(_) | Ended::Signal(_) => (TaskState::Completed, ""),
@@ -134,5 +145,5 @@ async fn run(
             TaskOutcome { state, message: message.to_owned(), results }
         }
         Err(error) => ended(TaskState::Failed, &muster_console::outcome::Chain(&error).to_string()),
-    }
+    })
 }

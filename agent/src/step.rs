@@ -9,6 +9,7 @@ mod task;
 
 use std::time::Duration;
 
+use muster_model::report::StepReport;
 use muster_resolver::Step;
 use thiserror::Error;
 
@@ -91,6 +92,14 @@ pub(crate) async fn perform(unit: &mut Unit, step: &Step) -> Result<(), StepErro
         Step::Report(report) => report::send(unit, report).await,
         Step::Leave => leave::leave(unit).await,
     }
+}
+
+/// Tells what such a command wrote.
+///
+/// # Errors
+/// If that is refused, or could not be told yet.
+pub(crate) async fn outside(unit: &mut Unit, report: &StepReport) -> Result<(), StepError> {
+    report::send(unit, report).await
 }
 
 /// Runs a command that an operator on the machine gave by `juju-exec`.

@@ -29,6 +29,7 @@ use crate::hook::context::Context;
 use crate::wire::{Answer, Call};
 
 pub(crate) use network::bag_keys;
+pub(crate) use port::remove as remove_port;
 
 /// One tool: how its line is read. What it does is in [`perform`].
 const TABLE: &[&Usage] = &[

@@ -15,7 +15,7 @@ use muster_model::record::Resolve;
 use muster_model::{Effects, Revision, Seq};
 use muster_resolver::{Inputs, Local, Next, Progress, Seen, TaskProgress, next, recover};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::hook::context::{About, Context, Reboot, relations};
 use crate::hook::server::Server;
@@ -64,7 +64,12 @@ pub(crate) struct Unit {
     /// To be done now.
     pub(crate) reboot_due: bool,
     pub(crate) stop: CancellationToken,
+    /// The socket is served for as long as this lives: a hook that runs while the agent is told to
+    /// stop still needs its tools (reliability document, R5b).
+    _serving: DropGuard,
     journal: Journal,
+    /// Whether the journal could not be written and is behind.
+    unsaved: bool,
     pub(crate) starters: Starters,
     goals: watch::Receiver<Option<Arc<Goal>>>,
     /// The goal that this step looks at; taken anew before each.
@@ -99,10 +104,13 @@ impl Unit {
                 (Journal::create(&path, &local)?, local)
             }
         };
+        // Who has never told anything has nothing that could be fetched.
+        let untold = known == Some(Seq::ZERO) && local.seq == Seq::ZERO;
         private_folder(&paths.unit(&name)).map_err(prepare)?;
         let program = &world.settings.program;
         step::tool_links(&paths.tools(&name), program).map_err(prepare)?;
-        let server = Server::start(&paths.socket(&name), stop.clone()).map_err(prepare)?;
+        let ending = CancellationToken::new();
+        let server = Server::start(&paths.socket(&name), ending.clone()).map_err(prepare)?;
         let log = UnitLog::open(&name, &paths.log(&name), world.spool.clone(), world.clock);
         let charm = step::read_charm(&private);
         let seen = Seen { boot: world.boot.to_string(), ..Seen::default() };
@@ -111,7 +119,7 @@ impl Unit {
             world,
             local,
             seen,
-            cache: Cache::default(),
+            cache: if untold { Cache::of_a_new_unit() } else { Cache::default() },
             charm: None,
             server,
             log,
@@ -119,7 +127,9 @@ impl Unit {
             reboot: None,
             reboot_due: false,
             stop,
+            _serving: ending.drop_guard(),
             journal,
+            unsaved: false,
             starters,
             goals,
             goal,
@@ -144,12 +154,23 @@ impl Unit {
                 return Ok(UnitEnd::Stopped);
             }
             self.goal = self.goals.borrow_and_update().clone();
+            if let Err(error) = self.catch_up() {
+                if matches!(error, StepError::Failpoint) {
+                    return Err(error);
+                }
+                tries = tries.saturating_add(1);
+                self.back_off(&error, tries).await;
+                continue;
+            }
             if self.reboot_due {
                 self.reboot_due = false;
-                crate::reboot::now(&self.world, &self.name).await;
+                crate::reboot::now(&self.world, &self.name, &self.stop).await;
                 return Ok(UnitEnd::Stopped);
             }
-            if let Ok(request) = self.exec.try_recv() {
+            // What is not told yet is told first: the outcome of a command takes the same place.
+            if self.may_exec()
+                && let Ok(request) = self.exec.try_recv()
+            {
                 if let Err(error) = step::exec(self, request).await {
                     self.note(&error);
                 }
@@ -166,12 +187,7 @@ impl Unit {
                     Err(StepError::Failpoint) => return Err(StepError::Failpoint),
                     Err(error) => {
                         tries = tries.saturating_add(1);
-                        let why = self.note(&error);
-                        self.rest(why).await;
-                        let wait =
-                            (error.wait() * (1 << tries.min(6))).min(Duration::from_secs(60));
-                        let at = self.world.clock.now() + wait;
-                        self.wait(Some(at)).await;
+                        self.back_off(&error, tries).await;
                     }
                 },
                 Next::Wait { reason, until } => {
@@ -187,6 +203,37 @@ impl Unit {
                     return Ok(UnitEnd::Gone);
                 }
             }
+        }
+    }
+
+    async fn back_off(&mut self, error: &StepError, tries: u32) {
+        let why = self.note(error);
+        self.rest(why).await;
+        let wait = (error.wait() * (1 << tries.min(6))).min(Duration::from_secs(60));
+        let at = self.world.clock.now() + wait;
+        self.wait(Some(at)).await;
+    }
+
+    /// Between two steps nothing runs, whatever became of the one before: what the journal calls
+    /// running has failed. And nothing goes on from what is not on disk (R12).
+    fn catch_up(&mut self) -> Result<(), StepError> {
+        let running = matches!(self.local.progress, Progress::Running { .. })
+            || matches!(self.local.task, Some(TaskProgress::Running(_)));
+        if running {
+            recover(&mut self.local);
+        }
+        if running || self.unsaved { self.save() } else { Ok(()) }
+    }
+
+    /// Waits for `wait`, unless the agent is to stop: then nothing new begins.
+    pub(crate) async fn unless_stopped<T>(
+        &self,
+        wait: impl Future<Output = T>,
+    ) -> Result<T, StepError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(StepError::Stopping),
+            done = wait => Ok(done),
         }
     }
 
@@ -208,8 +255,13 @@ impl Unit {
         let _ending = self.rest.send(rest).await;
     }
 
+    fn may_exec(&self) -> bool {
+        !self.unsaved && self.local.task.is_none() && self.local.outstanding().is_none()
+    }
+
     async fn wait(&mut self, until: Option<muster_model::Timestamp>) {
         let clock = self.world.clock;
+        let may_exec = self.may_exec();
         let time = async {
             match until {
                 Some(at) => tokio::time::sleep(clock.until(at)).await,
@@ -223,7 +275,7 @@ impl Unit {
                     self.stop.cancelled().await;
                 }
             }
-            Some(request) = self.exec.recv() => {
+            Some(request) = self.exec.recv(), if may_exec => {
                 if let Err(error) = step::exec(self, request).await {
                     self.note(&error);
                 }
@@ -302,7 +354,9 @@ impl Unit {
         if points.hit(&format!("before {place}")) {
             return Err(StepError::Failpoint);
         }
+        self.unsaved = true;
         self.journal.write(&self.local)?;
+        self.unsaved = false;
         if points.hit(&format!("after {place}")) {
             return Err(StepError::Failpoint);
         }
@@ -310,9 +364,12 @@ impl Unit {
     }
 
     /// Waits for the machine's lock, unless the model lets units run side by side.
-    pub(crate) async fn lock_machine(&self) -> Held {
+    pub(crate) async fn lock_machine(&self) -> Result<Held, StepError> {
         let parallel = self.goal.as_ref().is_some_and(|goal| goal.settings.parallel_hooks);
-        if parallel { self.world.locks.none() } else { self.world.locks.machine().await }
+        if parallel {
+            return Ok(self.world.locks.none());
+        }
+        self.unless_stopped(self.world.locks.machine()).await
     }
 
     /// Fetches what other members said, if anything of it is new.
@@ -332,14 +389,17 @@ impl Unit {
         Ok(())
     }
 
-    /// What a run that starts now is bound to.
+    /// What a run that starts now is bound to. Made before the journal says that it runs.
     pub(crate) fn context(&mut self, about: About) -> std::io::Result<Context> {
         let missing = |what: &'static str| std::io::Error::other(what);
         let goal = self.goal.clone().ok_or_else(|| missing("there is no goal"))?;
         let charm = self.charm.clone().ok_or_else(|| missing("the charm is missing from disk"))?;
         let id = format!("{}-{}-{}", self.name, about.word(), random::hexadecimal(32)?);
         let relations = match goal.units.get(&self.name) {
-            Some(wanted) => relations(&about, &self.name, &self.local, wanted, &charm),
+            Some(wanted) => {
+                self.cache.set_ports(wanted, self.local.seq);
+                relations(&about, &self.name, &self.local, wanted, &charm)
+            }
             None => BTreeMap::new(),
         };
         Ok(Context {
@@ -384,8 +444,7 @@ impl Unit {
         self.local.task = Some(TaskProgress::Outside { effects });
         self.save().map_err(chain)?;
         let Some(report) = self.local.outstanding() else { return Ok(()) };
-        let step = muster_resolver::Step::Report(report);
-        step::perform(self, &step).await.map_err(chain)
+        step::outside(self, &report).await.map_err(chain)
     }
 
     /// Deletes what is left of the unit: its journal, which is the last that knows of it.

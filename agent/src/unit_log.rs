@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,7 +66,7 @@ impl UnitLog {
         let opened = path
             .parent()
             .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| File::options().append(true).create(true).open(path));
+            .and_then(|()| File::options().append(true).create(true).mode(0o640).open(path));
         let file = match opened {
             Ok(file) => Some(file),
             Err(error) => {

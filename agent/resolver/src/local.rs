@@ -312,7 +312,12 @@ impl Local {
         }
         if let Some(TaskProgress::Ended { task, outcome, effects }) = &mut self.task {
             if effects.is_empty() {
-                // Nothing is left that could be refused but the outcome itself: nobody awaits it.
+                // Nothing is left that could be refused but the outcome itself.
+                if !is_bare(outcome) {
+                    *outcome = bare_outcome(reason);
+                    return;
+                }
+                // Not even that is wanted: nobody awaits it.
                 let task = *task;
                 self.task = None;
                 self.tasks_done.insert(task);
@@ -530,6 +535,26 @@ impl Local {
     }
 }
 
+/// What is told of a task whose own outcome the controller does not take.
+fn bare_outcome(reason: &str) -> TaskOutcome {
+    let mut outcome = TaskOutcome {
+        state: muster_model::status::TaskState::Failed,
+        message: String::new(),
+        results: serde_json::Map::new(),
+    };
+    refuse_outcome(&mut outcome, &reason.chars().take(1024).collect::<String>());
+    outcome
+}
+
+/// Whether an outcome is one of [`bare_outcome`].
+fn is_bare(outcome: &TaskOutcome) -> bool {
+    outcome.message == REFUSED
+        && outcome.results.keys().all(|key| key == "stderr" || key == "return-code")
+}
+
+/// What a task's outcome says when it was not taken.
+const REFUSED: &str = "committing requested changes failed";
+
 /// Section 4.16, "commit refused".
 fn refuse_outcome(outcome: &mut TaskOutcome, reason: &str) {
     use muster_model::status::TaskState;
@@ -537,7 +562,7 @@ fn refuse_outcome(outcome: &mut TaskOutcome, reason: &str) {
 
     outcome.state = TaskState::Failed;
     if outcome.message.is_empty() {
-        outcome.message = "committing requested changes failed".to_owned();
+        outcome.message = REFUSED.to_owned();
     }
     let stderr = match outcome.results.get("stderr") {
         Some(Value::String(text)) => format!("{text}{reason}"),

@@ -193,7 +193,7 @@ impl Story {
             }
             Step::Unmount(id) => {
                 self.seen.storage.remove(&id);
-                self.local.storage.get_mut(&id).unwrap().released = true;
+                self.local.storage.entry(id).or_default().released = true;
             }
             Step::Hook(hook) => {
                 self.local.begin(hook.clone(), inputs);

@@ -17,8 +17,9 @@ pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
 /// Nothing to do: until the tick, or until a storage in trouble is tried again.
 pub(crate) fn rest(case: &Case<'_>) -> Next {
     let trouble = case.seen.storage.iter().find_map(|(id, seen)| match seen {
-        StorageSeen::Trouble(why, at) => Some((id, why, *at)),
-        StorageSeen::Ready => None,
+        // What the goal no longer lists is nothing that anybody would try again.
+        StorageSeen::Trouble(why, at) if case.goal.storage.contains_key(id) => Some((id, why, *at)),
+        _ => None,
     });
     if let Some((id, why, at)) = trouble {
         let reason = Reason::Storage(id.clone(), why.clone());

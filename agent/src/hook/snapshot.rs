@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster_model::effects::{Settings, apply_change};
+use std::collections::BTreeSet;
+
+use muster_model::effects::{OpenPort, Settings, apply_change};
 use muster_model::goal::{Snapshot, SnapshotRequest, UnitGoal};
 use muster_model::name::{Member, RelationId, UnitName};
-use muster_model::{Effects, Version};
+use muster_model::{Effects, Seq, Version};
 
 /// A member's settings and their version.
 pub(crate) type Versioned = (Version, Arc<Settings>);
@@ -20,11 +22,19 @@ pub(crate) struct Cache {
     pub(crate) bags: BTreeMap<(RelationId, Member), Versioned>,
     pub(crate) leader: Option<Versioned>,
     pub(crate) state: Option<Versioned>,
+    /// The ports that the unit itself has opened, its last commit included; none before the first
+    /// goal. A goal may be older than that commit.
+    pub(crate) ports: Option<BTreeSet<OpenPort>>,
     /// Whether every bag of this relation was sent once, those of departed units included.
     whole: BTreeMap<RelationId, ()>,
 }
 
 impl Cache {
+    /// What is known of a unit that has never reported: it has no state yet.
+    pub(crate) fn of_a_new_unit() -> Cache {
+        Cache { state: Some(Versioned::default()), ..Cache::default() }
+    }
+
     /// Whether a run as of `goal` would miss something.
     pub(crate) fn lacks(&self, unit: &UnitName, goal: &UnitGoal) -> bool {
         let version = |id, member| self.bags.get(&(id, member)).map(|(version, _)| *version);
@@ -34,7 +44,13 @@ impl Cache {
             });
             let remote = Member::Application(relation.remote_application.clone());
             let application = relation.remote_application_version;
+            // What a leader before this one wrote. Own writes may be newer than the goal.
+            let own = relation.own_application_version;
+            let stale_own = goal.leader
+                && version(*id, Member::Application(unit.application.clone())).unwrap_or_default()
+                    < own;
             members
+                || stale_own
                 || (application > Version::ZERO && version(*id, remote) != Some(application))
                 || (relation.in_scope && version(*id, Member::Unit(unit.clone())).is_none())
                 || !self.whole.contains_key(id)
@@ -75,6 +91,14 @@ impl Cache {
         self.forget(goal);
     }
 
+    /// Takes over the ports as the goal has them, unless it does not know of report `seq` yet, which
+    /// is the unit's last.
+    pub(crate) fn set_ports(&mut self, goal: &UnitGoal, seq: Seq) {
+        if goal.seq >= seq || self.ports.is_none() {
+            self.ports = Some(goal.ports.clone());
+        }
+    }
+
     /// Drops what belongs to relations that are no more.
     fn forget(&mut self, goal: &UnitGoal) {
         self.bags.retain(|(relation, _), _| goal.relations.contains_key(relation));
@@ -94,6 +118,12 @@ impl Cache {
                     bag.0 = bag.0.next();
                 }
             }
+        }
+        if let Some(ports) = &mut self.ports {
+            for port in &effects.close_ports {
+                crate::tools::remove_port(ports, port);
+            }
+            ports.extend(effects.open_ports.iter().cloned());
         }
         let state = self.state.get_or_insert_default();
         if apply_change(Arc::make_mut(&mut state.1), &effects.state) {

@@ -53,8 +53,8 @@ struct Kept {
 }
 
 pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), StepError> {
-    fetch::blob(&unit.world, goal.digest, None).await?;
-    let held = unit.lock_machine().await;
+    unit.unless_stopped(fetch::blob(&unit.world, goal.digest, None)).await??;
+    let held = unit.lock_machine().await?;
     let upgrade = unit.local.deployed.is_some();
     if !matches!(&unit.local.progress, Progress::Deploying { charm, conflict: None, .. } if charm == goal)
     {

@@ -21,15 +21,23 @@ pub(super) struct Over {
 
 pub(super) async fn run(unit: &mut Unit, step: &Step, hook: &Hook) -> Result<(), StepError> {
     unit.fetch_settings().await?;
-    let held = unit.lock_machine().await;
+    let held = unit.lock_machine().await?;
     // Others ran while this waited for its turn: is it still the thing to do?
     if unit.next() != Some(Next::Run(step.clone())) {
         return Ok(());
     }
+    // A newer goal may have come since: the hook counts as having seen what that says.
+    unit.fetch_settings().await?;
+    let context = unit.context(About::Hook(hook.clone())).map_err(StepError::Prepare)?;
     let inputs = unit.inputs();
+    let before = unit.local.clone();
     unit.local.begin(hook.clone(), inputs);
-    unit.save()?;
-    let over = execute(unit, About::Hook(hook.clone()), None).await?;
+    if let Err(error) = unit.save() {
+        // It was not started, and does not count as if it had been.
+        unit.local = before;
+        return Err(error);
+    }
+    let over = execute(unit, context, None).await;
     drop(held);
     if *hook == Hook::UpdateStatus {
         unit.next_tick();
@@ -106,12 +114,9 @@ pub(super) struct Shell {
     pub(super) timeout: Option<Duration>,
 }
 
-/// Runs whatever `about` says, with tools served, to its end.
-pub(super) async fn execute(
-    unit: &mut Unit,
-    about: About,
-    shell: Option<Shell>,
-) -> Result<Over, StepError> {
+/// Runs whatever `context` is about, with tools served, to its end.
+pub(super) async fn execute(unit: &mut Unit, context: Context, shell: Option<Shell>) -> Over {
+    let about = context.about.clone();
     let settings = Arc::clone(&unit.world.settings);
     let charm_folder = settings.paths.charm(&unit.name);
     let what = match &about {
@@ -125,11 +130,8 @@ pub(super) async fn execute(
     };
     let program = match program {
         Ok(Some(program)) => program,
-        Ok(None) => {
-            let context = unit.context(about).map_err(StepError::Prepare)?;
-            return Ok(Over { ran: Ok(None), context: Some(context) });
-        }
-        Err(error) => return Ok(Over { ran: Err(error), context: None }),
+        Ok(None) => return Over { ran: Ok(None), context: Some(context) },
+        Err(error) => return Over { ran: Err(error), context: None },
     };
     let deadline = match (&about, &shell) {
         (About::Hook(Hook::UpdateStatus), _) => Some(settings.update_status_deadline),
@@ -142,14 +144,13 @@ pub(super) async fn execute(
     let executing = about.executing();
     let ticks = matches!(about, About::Hook(Hook::UpdateStatus));
     let cancel = task_of(&about).map(|task| unit.watch_cancel(task));
-    let context = unit.context(about).map_err(StepError::Prepare)?;
     let kill = context.kill.clone();
     let variables = crate::hook::environment::variables(&context);
     let started = match unit.starters.take() {
         Ok(started) => started,
         Err(source) => {
             let path = settings.program.clone();
-            return Ok(Over { ran: Err(StartError::Start { path, source }), context: None });
+            return Over { ran: Err(StartError::Start { path, source }), context: None };
         }
     };
     if !ticks {
@@ -183,7 +184,7 @@ pub(super) async fn execute(
     let context = serving.close().await;
     unit.starters.prepare();
     unit.world.set_executing(&unit.name, None);
-    Ok(Over { ran: ran.map(Some), context })
+    Over { ran: ran.map(Some), context }
 }
 
 /// `watch` never ends, so the run always does.

@@ -35,12 +35,30 @@ pub(crate) struct ExecRequest {
 pub(super) async fn run(unit: &mut Unit, step: &Step, id: TaskId) -> Result<(), StepError> {
     let Some(task) = goal(unit, id) else { return Ok(()) };
     unit.fetch_settings().await?;
-    let held = lock(unit, &task).await;
+    let held = lock(unit, &task).await?;
     if unit.next() != Some(Next::Run(step.clone())) {
         return Ok(());
     }
+    unit.fetch_settings().await?;
+    let (about, shell) = match &task.kind {
+        TaskKind::Action { name, parameters } => {
+            (about_action(unit, id, name, parameters.clone()), None)
+        }
+        TaskKind::Command { command, timeout_ms } => {
+            let timeout = timeout_ms.map(Duration::from_millis);
+            let about = About::Command { task: Some(id), relation: None };
+            (Ok(about), Some(Shell { command: command.clone(), timeout }))
+        }
+    };
+    let context = match about {
+        Ok(about) => Ok(unit.context(about).map_err(StepError::Prepare)?),
+        Err(message) => Err(message),
+    };
     unit.local.task = Some(TaskProgress::Running(id));
-    unit.save()?;
+    if let Err(error) = unit.save() {
+        unit.local.task = None;
+        return Err(error);
+    }
     let started = Report {
         model: unit.world.model,
         body: ReportBody::Now { unit: unit.name.clone(), now: NowReport::TaskStarted(id) },
@@ -51,23 +69,13 @@ pub(super) async fn run(unit: &mut Unit, step: &Step, id: TaskId) -> Result<(), 
         unit.save()?;
         return Err(StepError::Stopping);
     }
-    let (outcome, effects) = match &task.kind {
-        TaskKind::Action { name, parameters } => {
-            match about_action(unit, id, name, parameters.clone()) {
-                Ok(about) => {
-                    let over = execute(unit, about, None).await?;
-                    action_outcome(unit, over)
-                }
-                Err(message) => (failed(message), Effects::default()),
-            }
+    let is_action = shell.is_none();
+    let (outcome, effects) = match context {
+        Ok(context) => {
+            let over = execute(unit, context, shell).await;
+            if is_action { action_outcome(unit, over) } else { command_outcome(over) }
         }
-        TaskKind::Command { command, timeout_ms } => {
-            let shell =
-                Shell { command: command.clone(), timeout: timeout_ms.map(Duration::from_millis) };
-            let about = About::Command { task: Some(id), relation: None };
-            let over = execute(unit, about, Some(shell)).await?;
-            command_outcome(over)
-        }
+        Err(message) => (failed(message), Effects::default()),
     };
     drop(held);
     unit.local.task = Some(TaskProgress::Ended { task: id, outcome, effects });
@@ -85,10 +93,12 @@ pub(super) fn cancelled(unit: &mut Unit, id: TaskId) -> Result<(), StepError> {
 /// as the outcome of no task; a commit that is refused makes the command fail.
 pub(super) async fn exec(unit: &mut Unit, request: ExecRequest) -> Result<(), StepError> {
     unit.fetch_settings().await?;
-    let held = unit.lock_machine().await;
+    let held = unit.lock_machine().await?;
+    unit.fetch_settings().await?;
     let ExecRequest { command, relation, answer } = request;
     let about = About::Command { task: None, relation };
-    let over = execute(unit, about, Some(Shell { command, timeout: None })).await?;
+    let context = unit.context(about).map_err(StepError::Prepare)?;
+    let over = execute(unit, context, Some(Shell { command, timeout: None })).await;
     drop(held);
     let mut reply = Answer { code: 1, ..Answer::default() };
     match over.ran {
@@ -124,13 +134,14 @@ fn goal(unit: &Unit, id: TaskId) -> Option<TaskGoal> {
     goal.units.get(&unit.name)?.tasks.iter().find(|task| task.id == id).cloned()
 }
 
-async fn lock(unit: &Unit, task: &TaskGoal) -> Held {
+async fn lock(unit: &Unit, task: &TaskGoal) -> Result<Held, StepError> {
     if task.parallel {
-        unit.world.locks.none()
+        Ok(unit.world.locks.none())
     } else if task.execution_group.is_empty() {
         unit.lock_machine().await
     } else {
-        unit.world.locks.group(&format!("action {}", task.execution_group)).await
+        let group = format!("action {}", task.execution_group);
+        unit.unless_stopped(unit.world.locks.group(&group)).await
     }
 }
 

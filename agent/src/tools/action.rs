@@ -43,6 +43,11 @@ pub(super) fn get(context: &Context, line: &Line) -> Result<Given> {
     smart(found.cloned().unwrap_or(Value::Null))
 }
 
+/// Parts of a key, so that every reader can follow it down.
+const MAX_DEPTH: usize = 8;
+/// Bytes of all results as JSON.
+const MAX_RESULTS: usize = 256 << 10;
+
 const RESERVED: [&str; 4] = ["stdout", "stdout-encoding", "stderr", "stderr-encoding"];
 
 pub(super) fn set(context: &mut Context, line: &Line) -> Result<Given> {
@@ -64,11 +69,19 @@ pub(super) fn set(context: &mut Context, line: &Line) -> Result<Given> {
                 )));
             }
         }
+        if keys.len() > MAX_DEPTH {
+            return Err(fail1(format!("key has more than {MAX_DEPTH} parts")));
+        }
         writes.push((keys, value));
     }
+    let mut results = context.action.results.clone();
     for (keys, value) in writes {
-        insert(&mut context.action.results, &keys, value);
+        insert(&mut results, &keys, value);
     }
+    if serde_json::to_vec(&results).map_or(true, |bytes| bytes.len() > MAX_RESULTS) {
+        return Err(fail1("the results are larger than 256 KiB"));
+    }
+    context.action.results = results;
     Ok(Given::Nothing)
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn bag_keys(goal: &Goal) -> Vec<(&'static str, String)> {
     let Some(first) = goal.addresses.first() else { return Vec::new() };
     let address = first.value.to_string();
     vec![
-        ("egress-subnets", subnet(&first.value)),
+        ("egress-subnets", subnets(goal, &first.value).join(",")),
         ("ingress-address", address.clone()),
         ("private-address", address),
     ]
@@ -41,6 +41,19 @@ pub(crate) fn bag_keys(goal: &Goal) -> Vec<(&'static str, String)> {
 
 fn subnet(address: &std::net::IpAddr) -> String {
     format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
+}
+
+/// Where the unit's traffic comes from: what the operator says of the model, or its first address.
+fn subnets(goal: &Goal, first: &std::net::IpAddr) -> Vec<String> {
+    let said: Vec<String> = goal
+        .settings
+        .egress_subnets
+        .split(',')
+        .map(str::trim)
+        .filter(|subnet| !subnet.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if said.is_empty() { vec![subnet(first)] } else { said }
 }
 
 pub(super) fn unit_get(context: &Context, line: &Line) -> Result<Given> {
@@ -63,7 +76,7 @@ pub(super) fn get(context: &Context, line: &Line, format: Option<Format>) -> Res
     let selectors = ["bind-address", "ingress-address", "egress-subnets"];
     let chosen: Vec<&str> = selectors.into_iter().filter(|flag| line.on(flag)).collect();
     if line.on("primary-address") && !chosen.is_empty() {
-        return Err(fail2("--primary-address must be the only flag specified"));
+        return Err(fail1("--primary-address must be the only flag specified"));
     }
     which(context, line)?;
     let metadata = &context.charm.metadata;
@@ -80,7 +93,7 @@ pub(super) fn get(context: &Context, line: &Line, format: Option<Format>) -> Res
     let value = |selector: &str| -> Result<Value> {
         let first = first.ok_or_else(none)?;
         Ok(match selector {
-            "egress-subnets" => json!([subnet(&first)]),
+            "egress-subnets" => json!(subnets(&context.goal, &first)),
             _ => json!(first.to_string()),
         })
     };
@@ -124,7 +137,7 @@ fn whole(goal: &Goal, older: bool) -> Value {
         .collect();
     if let Some(first) = goal.addresses.first() {
         all.insert("bind-addresses".to_owned(), Value::Array(bind));
-        all.insert("egress-subnets".to_owned(), json!([subnet(&first.value)]));
+        all.insert("egress-subnets".to_owned(), json!(subnets(goal, &first.value)));
         let ingress: Vec<String> =
             goal.addresses.iter().map(|address| address.value.to_string()).collect();
         all.insert("ingress-addresses".to_owned(), json!(ingress));

@@ -68,7 +68,7 @@ fn notice(line: &Line) -> Result<Given> {
 
 /// What is open now: what the model has, without what this run closed, with what it opened.
 fn current(context: &Context) -> BTreeSet<OpenPort> {
-    let mut ports = context.wanted().map(|goal| goal.ports.clone()).unwrap_or_default();
+    let mut ports = context.cache.ports.clone().unwrap_or_default();
     for port in &context.effects.close_ports {
         remove(&mut ports, port);
     }
@@ -77,7 +77,7 @@ fn current(context: &Context) -> BTreeSet<OpenPort> {
 }
 
 /// Closing for all endpoints closes for each.
-fn remove(ports: &mut BTreeSet<OpenPort>, closed: &OpenPort) {
+pub(crate) fn remove(ports: &mut BTreeSet<OpenPort>, closed: &OpenPort) {
     ports.retain(|port| {
         port.range != closed.range
             || (closed.endpoint.is_some() && port.endpoint != closed.endpoint)
@@ -94,9 +94,8 @@ pub(super) fn open(context: &mut Context, line: &Line) -> Result<Given> {
                 unit.to_string()
             )));
         }
-        context.effects.close_ports.remove(&port);
-        let known = context.wanted().is_some_and(|goal| goal.ports.contains(&port));
-        if !known || !current(context).contains(&port) {
+        // What was closed before in this run stays closed for the endpoints that are not named here.
+        if !current(context).contains(&port) {
             context.effects.open_ports.insert(port);
         }
     }
@@ -124,10 +123,8 @@ fn conflict(context: &Context, wanted: &OpenPort) -> Option<(UnitName, PortRange
 pub(super) fn close(context: &mut Context, line: &Line) -> Result<Given> {
     for port in wanted(line)? {
         remove(&mut context.effects.open_ports, &port);
-        let open = context.wanted().map(|goal| goal.ports.clone()).unwrap_or_default();
-        let mut left = open.clone();
-        remove(&mut left, &port);
-        context.effects.close_ports.extend(open.difference(&left).cloned());
+        // As it was asked: the controller knows what is open, which a goal may not say yet.
+        context.effects.close_ports.insert(port);
     }
     notice(line)
 }

@@ -55,6 +55,30 @@ async fn f09_a_hook_that_is_killed_runs_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r5b_a_hook_that_runs_while_the_agent_stops_still_has_its_tools() {
+    let mut charm = CharmText::new();
+    charm.hook(
+        "install",
+        "status-set maintenance runs; until [ -e $out/stopping ]; do sleep 0.05; done; state-set late=1",
+    );
+    let mut host = Host::new(&charm);
+    host.start();
+    let stopping = host.root().join("stopping");
+    let runs = |report: &ReportBody| matches!(report, ReportBody::Now { now: NowReport::Status { message, .. }, .. } if message == "runs");
+    host.until("hook", |state| state.reports.iter().any(runs).then_some(())).await;
+    let release = async {
+        // The hook goes on only when the agent has long been told to stop.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        std::fs::write(stopping, "").unwrap();
+    };
+    tokio::join!(host.stop(), release);
+    host.start();
+    assert_eq!(host.rest().await, "");
+    assert!(host.trace().starts_with("install, leader-settings-changed"), "it ran once");
+    assert_eq!(host.fake.state.lock().unwrap().unit_state.1["late"], "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f12_a_refused_commit_fails_the_hook() {
     let mut charm = CharmText::new();
     charm.hook("install", "open-port --endpoints nowhere 80");

@@ -95,7 +95,8 @@ impl Fake {
                     }
                     let effects = match step {
                         StepReport::Committed { effects, .. }
-                        | StepReport::Task { effects, .. } => Some(effects.clone()),
+                        | StepReport::Task { effects, .. }
+                        | StepReport::Outside { effects } => Some(effects.clone()),
                         _ => None,
                     };
                     if let Some(effects) = effects.filter(|effects| !effects.is_empty()) {
@@ -123,7 +124,10 @@ impl Fake {
                         }
                         let wanted = state.goal.units.get_mut(unit).unwrap();
                         for port in &effects.close_ports {
-                            wanted.ports.remove(port);
+                            wanted.ports.retain(|open| {
+                                open.range != port.range
+                                    || (port.endpoint.is_some() && open.endpoint != port.endpoint)
+                            });
                         }
                         wanted.ports.extend(effects.open_ports.iter().cloned());
                     }

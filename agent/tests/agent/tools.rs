@@ -161,7 +161,7 @@ async fn t37_to_t49_status_network_and_ports() {
             ("network-get side | grep -c 'interfacename\\|macaddress\\| address:'", 0, "3\n", ""),
             ("network-get db --ingress-address", 0, "10.0.0.5\n", ""),
             ("network-get db --bind-address --egress-subnets", 0, "bind-address: 10.0.0.5\negress-subnets:\n- 10.0.0.5/32\n", ""),
-            ("network-get db --primary-address --bind-address", 2, "", "--primary-address must be the only flag specified"),
+            ("network-get db --primary-address --bind-address", 1, "", "--primary-address must be the only flag specified"),
             ("network-get nope", 1, "", "no network config found for binding \"nope\""),
             ("network-get", 2, "", "no arguments specified"),
             ("open-port 80/TCP; open-port 80; open-port ICMP; open-port 100-200/udp; opened-ports", 0, "icmp\n80/tcp\n100-200/udp\n", ""),

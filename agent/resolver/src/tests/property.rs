@@ -195,8 +195,9 @@ proptest! {
         if let (Some(remove), Some(others)) = (first("remove"), last("install")) {
             prop_assert!(others < remove);
         }
-        // No lone departed: every departed of a unit has a joined before it.
-        for (at, step) in ran.iter().enumerate() {
+        // No lone departed: every departed of a unit has a joined before it, if it was not that
+        // which was passed over.
+        for (at, step) in ran.iter().enumerate().filter(|_| !passed_over) {
             if let Some((hook, unit)) = step.split_once("-relation-departed ") {
                 let joined = format!("{hook}-relation-joined {unit}");
                 prop_assert!(ran[..at].contains(&joined), "{step} without {joined}");

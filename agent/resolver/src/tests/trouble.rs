@@ -230,3 +230,17 @@ fn a_refused_commit_of_an_action_says_so_in_its_result() {
     assert_eq!(outcome.results["stderr"], "limit");
     assert_eq!(outcome.results["return-code"], 1);
 }
+
+#[test]
+fn an_outcome_that_is_refused_again_and_again_is_dropped() {
+    let mut story = Story::started();
+    story.task(1, true);
+    story.step();
+    story.done.clear();
+    story.local.refused("limit");
+    assert!(story.local.outstanding().is_some(), "told once more, as a failure");
+    story.local.refused("limit");
+    assert_eq!(story.local.outstanding(), None);
+    assert!(story.local.tasks_done.contains(&TaskId(1)));
+    assert_eq!(story.settle(), "");
+}
