@@ -4,6 +4,8 @@
 //! A story is its seed. `SIMULATION_SEEDS=20000` tells more of them, `SIMULATION_SEED=17` tells one
 //! and prints what happened in it.
 
+#![allow(clippy::print_stdout, reason = "a story that broke is told to whoever ran it")]
+
 #[path = "simulation/records.rs"]
 mod records;
 #[path = "simulation/story.rs"]
@@ -25,6 +27,8 @@ fn tell(name: &str, seeds: u64, story: fn(u64) -> (World, Result<(), Broken>)) {
     if let Some(seed) = number("SIMULATION_SEED") {
         let (world, result) = story(seed);
         println!("{}", world.log.join("\n"));
+        let (same, all) = world.precision;
+        println!("{} Txns; {same} of {all} new goals were as the last", world.txns);
         if let Err(broken) = result {
             panic!("{name}, seed {seed}: {broken}");
         }

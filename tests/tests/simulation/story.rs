@@ -252,9 +252,12 @@ fn settings(world: &mut World, id: ModelId, model: &Model) -> Result<Option<Mode
         },
         2 => modelwide(
             "automatically-retry-hooks",
-            ["true", "false"][world.random.below(2) as usize],
+            if world.random.below(2) == 0 { "true" } else { "false" },
         ),
-        3 => modelwide("http-proxy", ["http://proxy:3128", ""][world.random.below(2) as usize]),
+        3 => modelwide(
+            "http-proxy",
+            if world.random.below(2) == 0 { "http://proxy:3128" } else { "" },
+        ),
         _ => {
             let options = model.charm_of(&application).map(|c| c.charm.options.clone());
             let keys: Vec<_> = options.unwrap_or_default().into_keys().collect();
