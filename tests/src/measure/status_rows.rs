@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,7 @@ fn deploy(installation: &Installation, units: usize) -> Result<(), MeasureError>
 }
 
 /// One `muster status`: how long it took and how many lines it printed.
-fn status(installation: &Installation, desk: &PathBuf) -> Result<(Duration, u64), MeasureError> {
+fn status(installation: &Installation, desk: &Path) -> Result<(Duration, u64), MeasureError> {
     let began = Instant::now();
     let output = Command::new(installation.programs().command())
         .arg("status")
