@@ -55,6 +55,7 @@ pub(super) fn wrong(error: &dyn std::error::Error) -> MeasureError {
     MeasureError::Unequal(crate::fail::Chain(error).to_string())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
 fn call(error: CallError) -> MeasureError {
     wrong(&error)
 }

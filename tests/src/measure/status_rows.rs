@@ -151,7 +151,7 @@ fn desk(installation: &Installation) -> Result<PathBuf, MeasureError> {
     let full = format!("admin/{name}");
     let models = json!({"controllers": {name: {
         "current-model": full,
-        "models": {full.clone(): {"uuid": model, "type": "iaas"}},
+        "models": {full: {"uuid": model, "type": "iaas"}},
     }}});
     // JSON is YAML.
     for (file, content) in
