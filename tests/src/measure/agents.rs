@@ -88,10 +88,6 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-fn now() -> Instant {
-    Instant::now()
-}
-
 impl Controller for Watched {
     fn goal(&self, after: Revision) -> BoxFuture<'_, Result<Polled, ControllerError>> {
         Box::pin(async move {
