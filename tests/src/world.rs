@@ -10,7 +10,7 @@
 //! Everything that decides is the product's own code; what is simulated are the hands: disks, hooks,
 //! the network, the substrate and the clock. All chance comes from one seed, so that a story which
 //! went wrong goes wrong again. Whatever must never be is looked for after every change
-//! ([`World::stage`]) and ends the story as [`Broken`].
+//! (`World::stage`) and ends the story as [`Broken`].
 
 mod carry_out;
 mod host;

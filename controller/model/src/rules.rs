@@ -1,6 +1,6 @@
 //! Deciding: what a command or a report makes of the estate, or why it does not.
 //!
-//! One file a verb. Every rule works on one [`Draft`] through [`Deciding`], so that whatever it
+//! One file a verb. Every rule works on one [`Draft`] through `Deciding`, so that whatever it
 //! read is a precondition of what it writes; nothing of a refused command is kept.
 
 pub(crate) mod action;
