@@ -4,7 +4,7 @@
 //! A story is its seed. `SIMULATION_SEEDS=20000` tells more of them, `SIMULATION_SEED=17` tells one
 //! and prints what happened in it.
 
-#![allow(clippy::print_stdout, reason = "a story that broke is told to whoever ran it")]
+#![expect(clippy::print_stdout, reason = "a story that broke is told to whoever ran it")]
 
 #[path = "simulation/records.rs"]
 mod records;
