@@ -19,6 +19,9 @@ use crate::hook::starting::Starters;
 use crate::step;
 use crate::world::World;
 
+/// How long a task waits that could not be journalled.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Runs the machine's tasks one after the other until `stop`. A task that was running when the agent
 /// ended is not run again by itself: what is known of it is that it began.
 pub(crate) async fn serve(world: World, starters: Starters, stop: CancellationToken) {
@@ -47,7 +50,12 @@ pub(crate) async fn serve(world: World, starters: Starters, stop: CancellationTo
         } else {
             if let Err(error) = std::fs::write(&started, "") {
                 tracing::warn!(%error, "a task cannot be journalled");
-                tokio::time::sleep(Duration::from_secs(5)).await;
+                // A full disk, most likely: looked at again after a while, or when something changes.
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    changed = goals.changed() => if changed.is_err() { return },
+                    () = stop.cancelled() => return,
+                }
                 continue;
             }
             match run(&world, &starters, &task, &stop).await {
