@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use muster_api::body::PresenceBody;
 use muster_model::Estate;
-use muster_model::name::{MachineId, ModelId};
+use muster_model::name::{MachineId, ModelId, UnitName};
 use muster_model::record::MachineFacts;
 use muster_model::view::Heard;
 use tokio::sync::watch;
@@ -120,6 +120,15 @@ impl Hearing {
             }
             changed
         });
+    }
+
+    /// A step of the unit is over and told: what it was said to do, it does no more. The machine says
+    /// so as well, a moment later; nobody who asks in between is to be told what is not true.
+    pub fn over(&self, model: ModelId, unit: &UnitName) {
+        let key = (model, unit.clone());
+        if self.publish.borrow().executing.contains_key(&key) {
+            self.change(|heard| heard.executing.remove(&key).is_some());
+        }
     }
 
     /// Finds out who has fallen silent: machines with an agent that was heard once, here or by a

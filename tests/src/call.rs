@@ -83,6 +83,19 @@ impl Call {
         Self { command, line: program.to_string_lossy().into_owned() }
     }
 
+    /// A call of the cargo that this program was started by. What cargo tells a program about the
+    /// package it belongs to is left out: build scripts would take it for a change, and build
+    /// everything after them once more, each time.
+    pub fn cargo() -> Self {
+        let mut call = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        for (key, _) in std::env::vars_os() {
+            if key.to_str().is_some_and(is_of_a_package) {
+                call.command.env_remove(key);
+            }
+        }
+        call
+    }
+
     /// Adds one argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         let arg = arg.as_ref();
@@ -217,6 +230,27 @@ pub fn find(name: &str) -> Option<std::path::PathBuf> {
     std::env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|p| p.is_file())
 }
 
+/// Whether cargo sets a variable anew for each package whose program or build script it runs.
+fn is_of_a_package(key: &str) -> bool {
+    key == "OUT_DIR"
+        || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+            .iter()
+            .any(|prefix| key.starts_with(prefix))
+}
+
+/// The words that a person gave one of this package's commands. The aliases end in `--`, so that an
+/// option is not taken for one of cargo's; whoever types another one means the same.
+pub fn words() -> Vec<std::ffi::OsString> {
+    without_separator(std::env::args_os().collect())
+}
+
+fn without_separator(mut words: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    if words.get(1).is_some_and(|word| word == "--") {
+        words.remove(1);
+    }
+    words
+}
+
 fn wait(line: &str, source: io::Error) -> CallError {
     CallError::Wait { line: line.to_owned(), source }
 }
@@ -263,6 +297,30 @@ mod tests {
         let text = failed.to_string();
         assert!(text.contains("exit status: 3") && text.ends_with("\n    oh no"), "{text}");
         assert!(text.starts_with("`sh -c 'echo oh no >&2; exit 3'`"), "{text}");
+    }
+
+    #[test]
+    fn cargo_is_not_told_which_package_this_program_belongs_to() {
+        for key in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION_MAJOR", "OUT_DIR"] {
+            assert!(is_of_a_package(key), "{key}");
+        }
+        for key in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO", "CARGO_NET_OFFLINE", "PATH"] {
+            assert!(!is_of_a_package(key), "{key}");
+        }
+        // Cargo runs this test with such a variable, and none comes through.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let call = Call::cargo();
+        let left =
+            |key: &str| call.command.get_envs().all(|(name, value)| name != key || value.is_some());
+        assert!(!left("CARGO_MANIFEST_DIR"));
+    }
+
+    #[test]
+    fn a_second_separator_means_nothing() {
+        let words = |words: &[&str]| words.iter().map(Into::into).collect::<Vec<_>>();
+        assert_eq!(without_separator(words(&["demo", "--", "down"])), words(&["demo", "down"]));
+        assert_eq!(without_separator(words(&["demo", "down"])), words(&["demo", "down"]));
+        assert_eq!(without_separator(words(&["demo"])), words(&["demo"]));
     }
 
     #[test]

@@ -155,8 +155,7 @@ fn steps(root: &Path, quick: bool) -> Result<Vec<Step>, VerifyError> {
 }
 
 fn cargo(root: &Path, name: &'static str, args: &[&str]) -> Step {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut call = Call::new(program).args(args).within(root);
+    let mut call = Call::cargo().args(args).within(root);
     // The same cases each time, so that a red run says something about the change; whoever looks for
     // new ones names another seed, or runs a property test by itself.
     if std::env::var_os(SEED).is_none() {

@@ -13,6 +13,7 @@ use muster_model::name::UnitName;
 use muster_model::record::Subject;
 use muster_model::refusal::Code;
 use muster_model::reply::Outcome;
+use muster_model::report::ReportBody;
 use muster_model::upkeep::LEASE;
 use muster_model::{Refusal, Report, Revision};
 use serde::Deserialize;
@@ -114,7 +115,14 @@ pub(super) async fn report(
 ) -> Result<Response<Body>, Failure> {
     session.machine()?;
     let report: Report = body(row, request).await?;
+    let over = match &report.body {
+        ReportBody::Step { unit, .. } => Some((report.model, unit.clone())),
+        _ => None,
+    };
     let receipt = app.ledger.report(session.caller()?, report).await?;
+    if let Some((model, unit)) = over {
+        app.hearing.over(model, &unit);
+    }
     Ok(json(&receipt))
 }
 

@@ -96,6 +96,13 @@ async fn a_machine_that_is_not_heard_is_down_and_its_units_are_lost_until_it_is_
     let executing = BTreeMap::from([(unit("hello/0"), "running install hook".to_owned())]);
     one.agent.presence(&PresenceBody { executing, machine: None }).await.unwrap();
     assert_eq!(shown().await.1, "executing");
+    // What is told to be over is not shown as going on.
+    let step = StepReport::Committed { hook: Hook::ConfigChanged, effects: Effects::default() };
+    one.tell(ReportBody::Step { unit: unit("hello/0"), seq: Seq(2), step }).await;
+    assert_ne!(shown().await.1, "executing");
+    let executing = BTreeMap::from([(unit("hello/0"), "running start hook".to_owned())]);
+    one.agent.presence(&PresenceBody { executing, machine: None }).await.unwrap();
+    assert_eq!(shown().await.1, "executing");
     until(|| async { (shown().await == ("down".to_owned(), "lost".to_owned())).then_some(()) })
         .await;
     // It is heard while its poll is held, and is up as soon as it polls.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use muster_tests::call;
 use muster_tests::demo::{self, Order, Place};
 use muster_tests::fail::Chain;
 use muster_tests::voice::Voice;
@@ -43,7 +44,7 @@ enum Word {
 }
 
 fn main() -> ExitCode {
-    let order = match Arguments::parse().order {
+    let order = match Arguments::parse_from(call::words()).order {
         None | Some(Word::Up) => Order::Up { again: false },
         Some(Word::Again) => Order::Up { again: true },
         Some(Word::Scale { units }) => Order::Scale(units),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use muster_tests::call::Call;
+use muster_tests::call::{self, Call};
 use muster_tests::fail::Chain;
 use muster_tests::measure::child::{self, Inner};
 use muster_tests::measure::{self, Bench, MeasureError, log, table};
@@ -43,7 +43,7 @@ enum Hidden {
 
 fn main() -> ExitCode {
     let voice = Voice::new();
-    match measure(&Arguments::parse(), &voice) {
+    match measure(&Arguments::parse_from(call::words()), &voice) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             voice.say(format_args!("ERROR {}", Chain(&error)));

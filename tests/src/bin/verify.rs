@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use muster_tests::call;
 use muster_tests::fail::Chain;
 use muster_tests::verify;
 use muster_tests::voice::Voice;
@@ -19,7 +20,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { quick } = Arguments::parse();
+    let Arguments { quick } = Arguments::parse_from(call::words());
     let voice = Voice::new();
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.parent().unwrap_or(package);

@@ -26,8 +26,7 @@ pub struct Built {
 
 /// Builds controller, agent and command, and gives the command's path.
 pub fn binaries(place: &Place, voice: &Voice) -> Result<PathBuf, DemoError> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut call = Call::new(program)
+    let mut call = Call::cargo()
         // With the test package in the selection, what is built has the features that it was built
         // with for this very program, and nothing is built twice.
         .args(["build", "-p", "muster", "-p", "muster-controller", "-p", "muster-agent"])

@@ -39,9 +39,8 @@ impl Programs {
             true => place.target.parent().unwrap_or(&place.target).to_owned(),
             false => place.target.clone(),
         };
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let call = |verb: &str| {
-            Call::new(&cargo)
+            Call::cargo()
                 .args([verb, "--quiet", "--release", "--target", TARGET])
                 .env("CARGO_TARGET_DIR", &target)
                 .env("RUSTFLAGS", "-C target-feature=+crt-static")

@@ -294,11 +294,24 @@ pub(super) async fn kill(session: &mut Session<'_>, act: &KillController) -> Res
     Ok(())
 }
 
+/// Removes a controller's folder, and the folders around it that were made for such folders unless
+/// something else lies in them.
 fn remove_folder(data: &std::path::Path) -> Result<(), Failure> {
+    use std::io::ErrorKind;
+
+    let failed = |folder: &std::path::Path, error: std::io::Error| {
+        Failure::tried(format!("cannot remove `{}`", folder.display()), &error)
+    };
     match std::fs::remove_dir_all(data) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::tried(format!("cannot remove `{}`", data.display()), &error))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(data, error)),
+        _ => {}
     }
+    for folder in data.ancestors().skip(1).take(2) {
+        match std::fs::remove_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(folder, error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
