@@ -1,7 +1,7 @@
 //! Making a controller on this host, starting it again, and taking it down with all it made.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use crate::failure::Failure;
 
 /// The first user of every controller.
 const ADMIN: &str = "admin";
+/// Below which everything of ours lies on a host.
+const HOME: &str = "/var/lib/muster";
 /// How long a controller may take until it answers.
 const ANSWERS: Duration = Duration::from_secs(60);
 /// How long it may take to end once everything that it made is gone.
@@ -54,7 +56,7 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
     let (settings, model_options) = settings(act)?;
     let data = match &act.data {
         Some(folder) => session.desk.path(&folder.display().to_string()),
-        None => PathBuf::from("/var/lib/muster/controllers").join(&name),
+        None => Path::new(HOME).join("controllers").join(&name),
     };
     let place = Place::new(session.desk, data.clone())?;
     session.desk.say(&format!("Creating controller \"{name}\" on {}", act.cloud.as_str()));
@@ -296,17 +298,17 @@ pub(super) async fn kill(session: &mut Session<'_>, act: &KillController) -> Res
 
 /// Removes a controller's folder, and the folders around it that were made for such folders unless
 /// something else lies in them.
-fn remove_folder(data: &std::path::Path) -> Result<(), Failure> {
+fn remove_folder(data: &Path) -> Result<(), Failure> {
     use std::io::ErrorKind;
 
-    let failed = |folder: &std::path::Path, error: std::io::Error| {
+    let failed = |folder: &Path, error: std::io::Error| {
         Failure::tried(format!("cannot remove `{}`", folder.display()), &error)
     };
     match std::fs::remove_dir_all(data) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(data, error)),
         _ => {}
     }
-    for folder in data.ancestors().skip(1).take(2) {
+    for folder in data.ancestors().skip(1).take_while(|folder| folder.starts_with(HOME)) {
         match std::fs::remove_dir(folder) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return Ok(()),
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(folder, error)),
