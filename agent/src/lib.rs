@@ -24,6 +24,7 @@ pub mod tools;
 pub mod wire;
 
 mod clock;
+mod discard;
 mod facts;
 mod fetch;
 mod hook;

@@ -93,3 +93,33 @@ async fn l03_storage_is_mounted_and_attached_before_install_and_goes_after_its_h
     let left = std::fs::read_dir(host.paths.backings()).unwrap().count();
     assert_eq!(left, 0, "what was to be destroyed is gone");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_kept_storage_is_destroyed_when_the_goal_names_it_and_then_only() {
+    let charm = CharmText::new();
+    let mut host = Host::new(&charm);
+    let id =
+        |number: u32| format!("data/{number}").parse::<muster_model::name::StorageId>().unwrap();
+    let backing = |host: &Host, number: u32| host.paths.backing(&id(number));
+    let kept: Vec<_> = [0, 1].map(|number| backing(&host, number)).into();
+    for folder in &kept {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("canary"), "").unwrap();
+    }
+    host.start();
+    host.rest().await;
+    assert!(kept.iter().all(|folder| folder.join("canary").exists()), "nothing was named");
+    host.fake.want(|goal| goal.discard = [id(1)].into());
+    let told = host.until("word of what was destroyed", |state| {
+        state.reports.iter().find_map(|report| match report {
+            ReportBody::Discarded { storage, trouble, .. } => {
+                Some((storage.to_string(), trouble.clone()))
+            }
+            _ => None,
+        })
+    });
+    assert_eq!(told.await, ("data/1".to_owned(), String::new()));
+    assert!(kept[0].join("canary").exists());
+    assert!(!kept[1].exists());
+    host.stop().await;
+}

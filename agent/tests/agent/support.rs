@@ -423,6 +423,7 @@ impl Host {
             mem_mib: None,
         };
         let goal = Goal {
+            discard: Default::default(),
             revision: Revision(1),
             model: MODEL.parse::<ModelId>().unwrap(),
             model_name: "prod".parse().unwrap(),

@@ -148,6 +148,9 @@ pub struct MachineView {
     /// The units that live there.
     #[serde(default)]
     pub units: Vec<UnitName>,
+    /// Storage that it keeps and that no unit has: for it the machine stays.
+    #[serde(default)]
+    pub holds: Vec<StorageId>,
 }
 
 /// A relation.

@@ -70,6 +70,8 @@ pub struct Host {
     pub(crate) mounts: BTreeSet<StorageId>,
     gone: BTreeSet<UnitName>,
     tasks: BTreeSet<TaskId>,
+    /// Storage whose end was told.
+    pub(crate) discarded: BTreeSet<StorageId>,
     done: bool,
 }
 
@@ -93,6 +95,7 @@ impl Host {
             mounts: BTreeSet::new(),
             gone: BTreeSet::new(),
             tasks: BTreeSet::new(),
+            discarded: BTreeSet::new(),
             done: false,
         }
     }
@@ -109,6 +112,7 @@ impl Host {
         self.lease = None;
         self.lock = None;
         self.gone.clear();
+        self.discarded.clear();
         self.done = false;
     }
 
@@ -229,7 +233,12 @@ impl World {
             host.tasks.insert(task);
             return Ok(true);
         }
-        if goal.life != Life::Alive && goal.units.is_empty() && !host.done {
+        let doomed = goal.discard.iter().find(|id| !host.discarded.contains(id)).cloned();
+        if let Some(id) = doomed {
+            return self.discard(at, host, id).map(|()| true);
+        }
+        let empty = goal.units.is_empty() && goal.discard.is_empty();
+        if goal.life != Life::Alive && empty && !host.done {
             let body = ReportBody::MachineDone { machine: at.1 };
             if let Err(refusal) = self.tell(at, host, body)? {
                 return Err(Broken(format!("machine {} may not go: {refusal}", at.1)).into());

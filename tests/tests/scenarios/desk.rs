@@ -140,6 +140,7 @@ impl Desk {
                 host: asked.host,
             }],
             Act::Storage(_) => return self.storage(),
+            Act::Machines(_) => return self.machines(),
             other => panic!("no story has needed {other:?} so far"),
         };
         self.give(self.current, commands)
@@ -307,6 +308,28 @@ impl Desk {
             writeln!(text, "{id}: {whose}, {}", storage.life).expect("text");
         }
         if text.is_empty() { "no storage".to_owned() } else { text }
+    }
+
+    /// Machines with who lives there and what they keep, as people read it.
+    fn machines(&self) -> String {
+        let Some(view) = self.world.estate.model(self.current).and_then(|model| {
+            let now = self.world.estate.revision();
+            model.view(&ViewRequest::default(), &self.world.heard, now)
+        }) else {
+            return "the model is gone".to_owned();
+        };
+        let mut text = String::new();
+        for (id, machine) in &view.machines {
+            let units: Vec<String> = machine.units.iter().map(ToString::to_string).collect();
+            let holds: Vec<String> = machine.holds.iter().map(ToString::to_string).collect();
+            write!(text, "{id}: {}, units [{}]", machine.machine.life, units.join(", "))
+                .expect("text");
+            if !holds.is_empty() {
+                write!(text, ", holds storage {}", holds.join(", ")).expect("text");
+            }
+            text.push('\n');
+        }
+        if text.is_empty() { "no machines".to_owned() } else { text }
     }
 
     fn hooks(&mut self, units: &[&str]) -> String {

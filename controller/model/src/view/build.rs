@@ -52,7 +52,8 @@ impl Model {
             .filter(|(_, relation)| relation.ends.iter().any(|end| wanted(&end.application)))
             .map(|(id, relation)| (*id, self.relation_view(relation, request.settings)))
             .collect();
-        let at_rest = machines.values().all(|m| m.machine.life.is_alive());
+        let at_rest = machines.values().all(|m| m.machine.life.is_alive())
+            && self.table::<Storage>().values().all(|storage| storage.life.is_alive());
         let settled = at_rest
             && info.life.is_alive()
             && applications.values().all(|application| application.settled);
@@ -237,13 +238,14 @@ impl Model {
             }
             (Some(_), None) => Status::new(MachineAgent::Started, "", machine.created),
         };
-        let units = self.table::<Occupancy>().get(&id);
+        let home = self.table::<Occupancy>().get(&id);
         MachineView {
             machine: machine.clone(),
             facts,
             instance,
             agent,
-            units: units.map(|o| o.units.iter().cloned().collect()).unwrap_or_default(),
+            units: home.map(|home| home.units.iter().cloned().collect()).unwrap_or_default(),
+            holds: home.map(|home| home.keeps.iter().cloned().collect()).unwrap_or_default(),
         }
     }
 
