@@ -18,6 +18,7 @@ pub mod daemon;
 pub mod exec;
 pub mod failpoint;
 pub mod paths;
+pub mod purge;
 pub mod starter;
 pub mod tool;
 pub mod tools;

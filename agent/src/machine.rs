@@ -103,7 +103,7 @@ pub async fn run(
 const LET_GO: Duration = Duration::from_secs(5);
 
 /// One agent for each set of folders: two would journal over one another.
-async fn lock(settings: &Settings) -> Result<std::fs::File, RunError> {
+pub(crate) async fn lock(settings: &Settings) -> Result<std::fs::File, RunError> {
     let path = settings.paths.muster.join("lock");
     let wrong = |source| RunError::Folder { path: path.clone(), source };
     let file = std::fs::File::options()

@@ -84,6 +84,11 @@ fn kept_storage_is_destroyed_on_its_machine_when_that_is_asked() {
 }
 
 #[test]
+fn data_on_this_host_itself_outlives_its_machine_and_model() {
+    check("kept-storage-host.muster");
+}
+
+#[test]
 fn an_application_leaves_in_order() {
     check("removal-order.muster");
 }

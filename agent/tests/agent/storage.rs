@@ -123,3 +123,47 @@ async fn r14_kept_storage_is_destroyed_when_the_goal_names_it_and_then_only() {
     assert!(!kept[1].exists());
     host.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
+    let mut charm = CharmText::new();
+    charm.hook("data-storage-attached", "echo kept > \"$JUJU_STORAGE_LOCATION/canary\"");
+    let mut host = Host::new(&charm);
+    storage(&host, 0, Provider::Loop);
+    storage(&host, 1, Provider::Rootfs);
+    storage(&host, 2, Provider::Tmpfs);
+    host.start();
+    host.rest().await;
+    host.stop().await;
+    let paths = host.paths.clone();
+    let foreign = paths.juju.join("storage/other");
+    std::fs::create_dir_all(&foreign).unwrap();
+    std::fs::write(foreign.join("file"), "").unwrap();
+    // Another machine's agent is none of our business; nor is one that never was.
+    let (own, other) = (("3", host.model()), ("4", host.model()));
+    let who = |(machine, model): (&str, muster_model::name::ModelId)| {
+        (model, machine.parse::<muster_model::name::MachineId>().unwrap())
+    };
+    let purge = |who| muster_agent::purge::purge(&host.settings, who);
+    assert_eq!(purge(who(own)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+    let identity = format!("{{\"token\":\"t\",\"machine\":[\"{}\",\"3\"]}}", host.model());
+    std::fs::write(paths.identity(), identity).unwrap();
+    assert_eq!(purge(who(other)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+    assert!(paths.units().exists());
+
+    let kept = purge(who(own)).await.unwrap();
+    let folder = paths.kept().join(format!("{}-3", host.model()));
+    assert_eq!(kept, [folder.join("data-0.img"), folder.join("data-1")]);
+    assert_eq!(std::fs::read_to_string(folder.join("data-1/canary")).unwrap(), "kept\n");
+    let left = |folder: &std::path::Path| {
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&paths.muster), ["kept"]);
+    assert_eq!(left(&paths.juju), ["storage"], "what somebody else put there stays");
+    assert_eq!(left(&paths.juju.join("storage")), ["other"]);
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!table.contains(host.root().to_str().unwrap()), "something is still mounted");
+    // Once more: nothing is left to do.
+    assert_eq!(purge(who(own)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+}

@@ -466,6 +466,10 @@ impl Host {
         Host { folder, paths, fake: Arc::new(fake), settings, agent: None }
     }
 
+    pub(crate) fn model(&self) -> ModelId {
+        self.fake.state.lock().unwrap().goal.model
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         std::fs::canonicalize(self.folder.path()).unwrap()
     }

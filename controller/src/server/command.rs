@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
-use muster_api::body::{Submission, TeardownBody};
+use muster_api::body::{Submission, TeardownBody, TornDown};
 use muster_api::route::Route;
 use muster_charms::Charm;
 use muster_model::Refusal;
@@ -198,10 +198,11 @@ pub(super) async fn teardown(
             format!("this controller is not \"{}\"", asked.name),
         )));
     }
-    app.provisioner
+    let left = app
+        .provisioner
         .remove_everything()
         .await
         .map_err(|error| Failure::internal("remove its machines", &error))?;
     app.shutdown.cancel();
-    Ok(json(&()))
+    Ok(json(&TornDown { left }))
 }

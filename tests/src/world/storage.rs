@@ -161,6 +161,9 @@ fn storage_now(id: &StorageId, state: StorageState, message: &str) -> NowReport 
         state,
         message: message.to_owned(),
         location: String::new(),
-        provider_id: if state == StorageState::Attached { id.to_string() } else { String::new() },
+        provider_id: match state {
+            StorageState::Attached => format!("/agent/storage/{}-{}", id.name, id.number),
+            _ => String::new(),
+        },
     }
 }

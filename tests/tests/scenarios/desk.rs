@@ -150,6 +150,11 @@ impl Desk {
         let mut text = String::new();
         for command in commands {
             match self.world.command(model, command).expect("an invariant broke") {
+                Ok(Outcome::Removal(removal)) => {
+                    for (id, place) in &removal.left {
+                        writeln!(text, "the data of {id} is left in {place}").expect("text");
+                    }
+                }
                 Ok(_) => {}
                 Err(refusal) => {
                     writeln!(text, "ERROR {refusal}").expect("a String takes everything");

@@ -109,6 +109,18 @@ pub(super) fn place(d: &mut Deciding<'_>, id: &StorageId) -> String {
     d.get::<StorageFacts>(id.clone()).map(|facts| facts.provider_id).unwrap_or_default()
 }
 
+/// Where it will lie when its machine, which is this host itself, is none any more: its agent then
+/// puts it aside, so that no other machine's storage of the same name finds it.
+pub(super) fn place_after(d: &mut Deciding<'_>, storage: &Storage) -> String {
+    let here = place(d, &storage.id);
+    match (here.rsplit_once("/storage/"), storage.machine) {
+        (Some((agent, name)), Some(machine)) => {
+            format!("{agent}/kept/{}-{machine}/{name}", d.model)
+        }
+        _ => here,
+    }
+}
+
 /// The storage of `ids` that is wanted.
 pub(super) fn wanted<'a>(
     d: &mut Deciding<'_>,

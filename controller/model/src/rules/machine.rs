@@ -154,7 +154,7 @@ fn storage_of(
         if goes || storage.provider == Provider::Tmpfs {
             removal.destroyed_storage.push(storage.id);
         } else {
-            removal.left.push((storage.id.clone(), kept::place(d, &storage.id)));
+            removal.left.push((storage.id.clone(), kept::place_after(d, &storage)));
             removal.detached_storage.push(storage.id);
         }
     }

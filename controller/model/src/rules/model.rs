@@ -73,7 +73,7 @@ fn storage(
         if destroy == Some(true) {
             removal.destroyed_storage.push(storage.id);
         } else {
-            removal.left.push((storage.id.clone(), kept::place(d, &storage.id)));
+            removal.left.push((storage.id.clone(), kept::place_after(d, &storage)));
             removal.detached_storage.push(storage.id);
         }
     }
