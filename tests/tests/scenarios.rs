@@ -89,6 +89,11 @@ fn data_on_this_host_itself_outlives_its_machine_and_model() {
 }
 
 #[test]
+fn a_refresh_says_who_takes_it_and_who_waits() {
+    check("refresh-in-error.muster");
+}
+
+#[test]
 fn an_application_leaves_in_order() {
     check("removal-order.muster");
 }

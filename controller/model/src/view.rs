@@ -5,12 +5,14 @@
 //! settled, whether its agent is heard), so that nobody has to derive it twice.
 
 mod build;
+mod uptake;
 mod wait;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use uptake::{has_taken, uptake};
 pub use wait::{Condition, Wait, WaitAnswer, holds};
 
 use crate::name::{

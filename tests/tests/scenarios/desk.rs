@@ -12,10 +12,10 @@ use muster::commands::units::{Remove, Removed};
 use muster::{Said, parse};
 use muster_model::Model;
 use muster_model::command::{Deploy, ModelCommand, Refresh};
-use muster_model::name::{MachineId, ModelId, UnitName};
+use muster_model::name::{ApplicationName, MachineId, ModelId, UnitName};
 use muster_model::record::{Application, Placement, Relation, Storage, Unit};
 use muster_model::reply::Outcome;
-use muster_model::view::ViewRequest;
+use muster_model::view::{ViewRequest, uptake};
 use muster_tests::fixture::add_charm;
 use muster_tests::world::{World, named};
 
@@ -109,7 +109,14 @@ impl Desk {
                 Err(said) => return said,
             },
             Act::Refresh(asked) => match self.refresh(*asked) {
-                Ok(command) => vec![command],
+                Ok(command) => {
+                    let ModelCommand::Refresh(Refresh { application, .. }) = &command else {
+                        panic!("a refresh is one command");
+                    };
+                    let application = application.clone();
+                    let said = self.give(self.current, vec![command]);
+                    return said + &self.uptake(&application);
+                }
                 Err(said) => return said,
             },
             Act::Config(Config { application, set, reset, .. }) => {
@@ -234,6 +241,15 @@ impl Desk {
             force_units: asked.force_units,
             force_base: asked.force_base,
         }))
+    }
+
+    /// What becomes of a refresh on each unit, as it is said to the operator.
+    fn uptake(&self, application: &ApplicationName) -> String {
+        let now = self.world.estate.revision();
+        let view = self.model().view(&ViewRequest::default(), &self.world.heard, now);
+        let view = view.expect("the model is there");
+        let Some(seen) = view.applications.get(application) else { return String::new() };
+        seen.units.values().map(|unit| uptake(seen, unit) + "\n").collect()
     }
 
     fn remove(&self, asked: Remove) -> ModelCommand {

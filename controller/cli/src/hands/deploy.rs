@@ -14,7 +14,7 @@ use muster_model::command::{
 use muster_model::name::{ApplicationName, CharmUrl, OptionName, ResourceName};
 use muster_model::record::Placement;
 use muster_model::reply::Outcome;
-use muster_model::view::{Condition, ViewRequest, Wait};
+use muster_model::view::{Condition, ViewRequest, Wait, uptake};
 use muster_resources::archive::{self, Limits};
 
 use super::charm::{Scratch, composed, is_source};
@@ -341,7 +341,7 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
         && config.is_empty()
         && act.storage.is_empty()
         && act.trust.is_none();
-    if local.is_none() && nothing {
+    if local.is_none() && nothing && !act.force_units {
         return Err(Failure::new(format!("{trying}: it was deployed from a path")).hint(format!(
             "Say where the new charm is: muster refresh {application} --path <path>"
         )));
@@ -381,6 +381,11 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
             session.desk.say(&format!("application \"{application}\" is already up-to-date"));
         }
         _ => {}
+    }
+    let what = ViewRequest { applications: application.to_string(), ..ViewRequest::default() };
+    let view = focus.view(&what).await?;
+    if let Some(seen) = view.applications.get(application) {
+        seen.units.values().for_each(|unit| session.desk.say(&uptake(seen, unit)));
     }
     Ok(())
 }
