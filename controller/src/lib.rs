@@ -18,11 +18,11 @@ pub mod substrate;
 mod clock;
 mod tick;
 
-use std::error::Error;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+/// How every error is told.
+pub use muster_console::outcome::Chain;
 use muster_model::command::{Command, EstateCommand};
 use muster_model::name::{CloudName, ModelId, UserName};
 use muster_model::record::TokenHash;
@@ -47,21 +47,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The port on which agents inside machines reach the controller, on their network's gateway.
 pub const AGENT_PORT: u16 = 17070;
-
-/// Shows an error with every cause behind it, on one line.
-pub struct Chain<'a>(pub &'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
 
 /// Why a controller did not start, or did not go on.
 #[derive(Debug, ThisError)]

@@ -166,7 +166,8 @@ pub(super) async fn execute(unit: &mut Unit, context: Context, shell: Option<She
         variables,
         deadline,
         keep,
-        log: Some((&unit.log, part)),
+        // What an operator's command prints is its result, and nobody else's to read.
+        log: (!matches!(about, About::Command { .. })).then_some((&unit.log, part)),
     };
     let watch = async {
         match cancel {
