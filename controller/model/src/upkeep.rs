@@ -219,20 +219,18 @@ impl Tidying<'_, '_> {
 
     /// Whether a machine has not been heard for longer than its units may believe that they lead.
     fn has_lapsed(&self, machine: MachineId) -> bool {
-        self.silent_since(machine).is_some_and(|since| self.d.now.since(since) > LEASE)
+        self.heard.lapsed.contains(&(self.d.model, machine))
     }
 }
 
-/// Applications whose leader lives on a machine that has lapsed: for the controller, which calls it
+/// What is to be looked at because of machines that have lapsed: for the controller, which calls it
 /// when time has passed.
 #[must_use]
-pub fn lapsed_leaders(estate: &Estate, heard: &Heard, now: Timestamp) -> Vec<Matter> {
+pub fn lapsed(estate: &Estate, heard: &Heard) -> Vec<Matter> {
     let mut matters = Vec::new();
     let mut machines: BTreeMap<ModelId, BTreeSet<MachineId>> = BTreeMap::new();
-    for ((model, machine), since) in &heard.silent {
-        if now.since(*since) > LEASE {
-            machines.entry(*model).or_default().insert(*machine);
-        }
+    for (model, machine) in &heard.lapsed {
+        machines.entry(*model).or_default().insert(*machine);
     }
     for (id, machines) in machines {
         let Some(model) = estate.model(id) else { continue };

@@ -8,7 +8,7 @@ mod build;
 mod uptake;
 mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -226,6 +226,10 @@ pub struct Finding {
 pub struct Heard {
     /// Machines that are silent, and since when.
     pub silent: BTreeMap<(ModelId, MachineId), crate::Timestamp>,
+    /// Those of them that are silent for longer than a [lease](crate::upkeep::LEASE): measured by
+    /// whoever listens on a clock that does not jump, so that no jump of the wall clock takes a lead
+    /// away (R11).
+    pub lapsed: BTreeSet<(ModelId, MachineId)>,
     /// What units run at the moment, and since when.
     pub executing: BTreeMap<(ModelId, UnitName), (String, crate::Timestamp)>,
 }

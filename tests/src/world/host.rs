@@ -128,6 +128,12 @@ impl Host {
         self.journals.is_empty() && self.mounts.is_empty()
     }
 
+    /// Whether a unit here takes itself for the leader.
+    pub(crate) fn believes_to_lead(&self, unit: &UnitName, now: Timestamp) -> bool {
+        let wanted = self.goal.as_ref().and_then(|goal| goal.units.get(unit));
+        wanted.is_some_and(|wanted| wanted.leader) && self.lease.is_some_and(|until| until > now)
+    }
+
     /// The next moment at which time alone changes something here.
     pub(crate) fn wakes(&self) -> Option<Timestamp> {
         let units = self.units.values().filter_map(|unit| unit.wakes);
@@ -139,11 +145,15 @@ impl World {
     /// Takes note of who is not heard.
     pub(crate) fn listen(&mut self) {
         self.heard.silent.clear();
+        self.heard.lapsed.clear();
         for (at, host) in &self.hosts {
             let known = self.estate.model(at.0).is_some_and(|model| model.facts(at.1).is_some());
             let quiet = self.now.since(host.heard_at);
             if host.is_cut_off(self.now) && known && quiet > QUIET {
                 self.heard.silent.insert(*at, host.heard_at);
+                if quiet > LEASE {
+                    self.heard.lapsed.insert(*at);
+                }
             }
         }
     }
@@ -186,6 +196,7 @@ impl World {
             host.silent_until = None;
             host.heard_at = self.now;
             self.heard.silent.remove(&at);
+            self.heard.lapsed.remove(&at);
             if self.speak(at, host)? {
                 return Ok(true);
             }

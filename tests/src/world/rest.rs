@@ -121,9 +121,10 @@ impl World {
         }
         let mut agenda = Agenda::everything(&self.estate);
         let mut stuck = Vec::new();
-        let more = upkeep::next(&self.estate, &mut agenda, &self.heard, self.now, |matter, why| {
-            stuck.push(format!("{matter:?}: {why}"));
-        });
+        let more =
+            upkeep::next(&self.estate, &mut agenda, &self.heard, self.wall(), |matter, why| {
+                stuck.push(format!("{matter:?}: {why}"));
+            });
         if let Some(more) = more {
             return broken(format!("I20: upkeep at rest writes {:?}", more.txn.writes));
         }
