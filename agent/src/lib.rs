@@ -32,6 +32,7 @@ mod hook;
 mod identity;
 mod journal;
 mod lock;
+mod log_rate;
 mod loop_device;
 mod machine;
 mod machine_task;

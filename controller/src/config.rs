@@ -135,6 +135,8 @@ pub struct Limits {
     pub per_loopback: usize,
     /// Uploads of one user.
     pub uploads: usize,
+    /// Bytes of one model's log; then the older half is dropped.
+    pub log: u64,
     /// Bytes that must be free where the store is, so that a checkpoint and the deletion that frees
     /// more still find room (R12). With less, nothing is written and reads go on.
     pub reserve: u64,
@@ -147,6 +149,7 @@ impl Default for Limits {
             per_address: 256,
             per_loopback: 4096,
             uploads: 8,
+            log: 20 << 20,
             reserve: 32 << 20,
         }
     }

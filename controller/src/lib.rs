@@ -199,7 +199,8 @@ pub async fn run(
     let blobs = BlobStore::open(folder.join("blobs"))
         .map_err(|source| RunError::Blobs(Box::new(source)))?;
     let io = |what| move |source| RunError::Io { what, source };
-    let logs = Logs::open(&folder.join("logs")).map_err(io("open the logs"))?;
+    let logs =
+        Logs::open(&folder.join("logs"), settings.limits.log).map_err(io("open the logs"))?;
     let hearing = Hearing::new(times.quiet);
     let (ended, failed) = tokio::sync::oneshot::channel();
     let (ledger, thread) = Ledger::start(store, hearing.watch(), ended).map_err(RunError::Store)?;
