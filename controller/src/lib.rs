@@ -38,7 +38,7 @@ use identity::Authority;
 use ledger::Ledger;
 use log::Logs;
 use provision::{Plan, Provisioner};
-use server::{App, Claims};
+use server::{App, Claims, Turns};
 use store::{Embedded, Store};
 use substrate::Substrate;
 
@@ -237,7 +237,9 @@ pub async fn run(
         hearing: hearing.clone(),
         provisioner: provisioner.clone(),
         agent_addresses: if agent_addresses.is_empty() { vec![local] } else { agent_addresses },
-        claims: Claims::new(limits.uploads, times.unnamed),
+        claims: Claims::new(times.unnamed),
+        uploads: Turns::new(limits.uploads),
+        watches: Turns::new(limits.watches),
         times,
         shutdown: shutdown.clone(),
     };

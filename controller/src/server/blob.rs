@@ -97,7 +97,7 @@ pub(super) async fn append(
             format!("{size} bytes; at most {} are kept as one", row.body_limit),
         )));
     }
-    let Some(_turn) = app.claims.turn(&user) else {
+    let Some(_turn) = app.uploads.turn(&user) else {
         return Err(Failure::busy("this user sends as much as it may at a time already"));
     };
     let (pieces, waiting) = mpsc::channel::<Bytes>(WAITING);
