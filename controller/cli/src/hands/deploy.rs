@@ -17,7 +17,7 @@ use muster_model::reply::Outcome;
 use muster_model::view::{Condition, ViewRequest, Wait, uptake};
 use muster_resources::archive::{self, Limits};
 
-use super::charm::{Scratch, composed, is_source};
+use super::charm::{Scratch, composed, is_source, warn};
 use super::session::{Controller, Focus, Session};
 use super::upload::{Measured, measure, resource, send};
 use super::{bundle, files, tree};
@@ -50,10 +50,15 @@ impl Drop for Packed {
 async fn pack(session: &mut Session<'_>, path: &Path) -> Result<(Measured, Packed), Failure> {
     let scratch = if is_source(path) {
         let tree = composed(session.desk, path, &[])?;
+        warn(session.desk, &tree, path);
         let scratch = Scratch::new()?;
         tree::write(&tree, &scratch.0)?;
         Some(scratch)
     } else {
+        // A folder that cannot be read so is refused with its reason when it is packed.
+        if let Ok(outline) = tree::outline(path) {
+            warn(session.desk, &outline, path);
+        }
         None
     };
     let folder = session.store.folder().join("packed");
