@@ -219,7 +219,8 @@ fn refuse(error: StoreError) -> Failure {
             Failure::unavailable("somebody else is sending the same bytes; try again")
         }
         StoreError::Offset { .. } | StoreError::Size { .. } | StoreError::Mismatch { .. } => {
-            Failure::refused(Refusal::new(Code::Invalid, text))
+            let refusal = Refusal::new(Code::Invalid, text);
+            Failure::refused(refusal.hint("nothing wrong was kept; give the same command again"))
         }
         StoreError::Full { .. } => {
             Failure::unavailable(format!("{text}; free some there, and send again"))

@@ -166,6 +166,7 @@ async fn read_charm(app: &App, user: &User, asked: &mut AddCharm) -> Result<(), 
     let reading = tokio::task::spawn_blocking(move || {
         let refuse = |error: &dyn std::error::Error| {
             Refusal::new(Code::Invalid, format!("cannot read the charm: {}", crate::Chain(error)))
+                .hint("`muster charm lint FOLDER` says what a charm must be")
         };
         let blob = blobs.blob_of_size(&digest, size).map_err(|_| {
             Refusal::new(Code::Missing, format!("the bytes {digest} are not here"))

@@ -62,7 +62,9 @@ impl World {
         async move {
             let before = self.house.revision().await;
             let refusal = refused(self.house.do_in(self.model, command).await);
-            let said = format!("{} {}", refusal.message, refusal.hint.unwrap_or_default());
+            let way_out = refusal.hint.unwrap_or_default();
+            assert!(!way_out.is_empty(), "{at}: no way out of: {}", refusal.message);
+            let said = format!("{} {way_out}", refusal.message);
             assert_eq!(refusal.code, code, "{at}: {said}");
             for word in words {
                 assert!(said.contains(word), "{at}: {word:?} is not in: {said}");
@@ -236,7 +238,11 @@ async fn r21_uploads_are_checked_and_go_on_where_they_broke_off() {
     let url = house.url(&format!("/v1/blobs/{wrong}?offset=0&size=5"));
     let answer = http.put(url).bearer_auth(&admin).body("wrong").send().await.unwrap();
     assert_eq!(answer.status(), 400);
-    assert!(answer.text().await.unwrap().contains("has the digest"));
+    let said = answer.text().await.unwrap();
+    assert!(
+        said.contains("has the digest") && said.contains("give the same command again"),
+        "{said}"
+    );
     assert_eq!(
         house.root().blob_state(&wrong).await.unwrap(),
         BlobState::Partial { offset: 0 },

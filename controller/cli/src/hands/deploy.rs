@@ -158,7 +158,8 @@ pub(super) fn check(
                 .hint(format!("It has: {}.", listed(&known))));
         };
         if let Err(error) = option.kind.parse_text(value) {
-            return Err(Failure::new(format!("option \"{key}\" of charm \"{name}\": {error}")));
+            return Err(Failure::new(format!("option \"{key}\" of charm \"{name}\": {error}"))
+                .hint(format!("Give it a value of type {}: --config {key}=VALUE", option.kind)));
         }
     }
     for (key, typed) in resources {
@@ -173,7 +174,8 @@ pub(super) fn check(
             return Err(Failure::new(format!(
                 "resource \"{key}\": file `{}` not found",
                 path.display()
-            )));
+            ))
+            .hint(format!("Name a file that is there: --resource {key}=PATH")));
         }
     }
     Ok(())
@@ -216,6 +218,14 @@ pub(super) async fn deploy(session: &mut Session<'_>, act: &Deploy) -> Result<()
         return Err(Failure::from(muster_console::flags::UsageError::rule(format!(
             "cannot use --num-units, --to or --constraints with subordinate application \"{application}\""
         ))));
+    }
+    let absent = local.charm.metadata.resources.keys();
+    for resource in absent.filter(|resource| !act.resources.contains_key(*resource)) {
+        session.desk.say(&format!(
+            "Resource \"{resource}\" is not given; `{} attach-resource {application} \
+             {resource}=PATH` gives it later",
+            session.desk.program
+        ));
     }
     let units = if subordinate { 0 } else { act.units.unwrap_or(1) as usize };
     let mut placements = act.placements.clone();

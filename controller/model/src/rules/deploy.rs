@@ -209,14 +209,16 @@ pub(super) fn complete(
         return Err(invalid(format!(
             "storage \"{name}\": {count} instances asked for; it takes {} to {most}",
             spec.count.min
-        )));
+        ))
+        .hint(format!("say how many: `--storage {name}={}`", spec.count.min.max(1))));
     }
     let size = asked.and_then(|directive| directive.size);
     let least = spec.minimum_size;
     if let Some(size) = size.filter(|size| *size < least) {
         return Err(invalid(format!(
             "storage \"{name}\": {size}M asked for; charm needs at least {least}M"
-        )));
+        ))
+        .hint(format!("ask for more: `--storage {name}={least}M`")));
     }
     let pool = match asked.and_then(|directive| directive.pool.clone()) {
         Some(pool) => pool,
