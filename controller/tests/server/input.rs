@@ -385,24 +385,16 @@ async fn s20_bodies_and_heads_beyond_their_limits_are_refused() {
 async fn s20_a_session_watches_so_much_at_a_time_and_no_more() {
     let house = House::tuned(|settings| settings.limits.watches = 2).await;
     let model = house.model("one").await;
-    let wait = move |ms| Wait {
-        condition: Condition::Changed { after: muster_model::Revision(u64::MAX) },
-        timeout_ms: ms,
-    };
-    let held: Vec<_> = (0..2)
-        .map(|_| {
-            let client = house.root();
-            tokio::spawn(async move { client.wait(model, &wait(60_000)).await })
-        })
-        .collect();
-    let said = crate::common::until(|| async {
-        house.root().wait(model, &wait(1)).await.err().map(|error| error.to_string())
-    });
-    let said = said.await;
-    assert!(said.contains("watches as much as it may"), "{said}");
     let follow = muster_api::LogQuery { follow: true, ..Default::default() };
+    let one = house.root().logs(model, &follow).await.unwrap();
+    let other = house.root().logs(model, &follow).await.unwrap();
+    let condition = Condition::Changed { after: muster_model::Revision(u64::MAX) };
+    let wait = Wait { condition, timeout_ms: 1 };
+    let said = house.root().wait(model, &wait).await.unwrap_err().to_string();
+    assert!(said.contains("watches as much as it may"), "{said}");
     assert!(house.root().logs(model, &follow).await.is_err());
     // Who let go of one may have another.
-    held.iter().for_each(tokio::task::JoinHandle::abort);
-    crate::common::until(|| async { house.root().wait(model, &wait(1)).await.ok() }).await;
+    drop(one);
+    crate::common::until(|| async { house.root().wait(model, &wait).await.ok() }).await;
+    drop(other);
 }
