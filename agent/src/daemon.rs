@@ -1,23 +1,28 @@
 //! The agent as a service: configuration, log, signals; then [`crate::run`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use muster_console::outcome::{Chain, error_line};
+use muster_model::name::{MachineId, ModelId};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::config;
 use crate::identity;
+use crate::purge::purge;
 
 const HELP: &str = "Usage: muster-agent [--config FILE]
 
 Makes true on this machine what its controller wants, and runs the units that live here.
 
   --config FILE   The configuration; /etc/muster/agent.toml by default.
+  --purge MODEL/MACHINE
+                  Take away what the agent of that machine left here, print where the data of kept
+                  storage is, which stays, and leave.
   --version       Print the version and leave.
   --help          Print this text and leave.
 ";
@@ -26,12 +31,17 @@ Makes true on this machine what its controller wants, and runs the units that li
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut file = PathBuf::from("/etc/muster/agent.toml");
+    let mut purged = None;
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match word.to_str() {
             Some("--config") => match words.next() {
                 Some(path) => file = path.into(),
                 None => return refuse("option needs an argument: --config"),
+            },
+            Some("--purge") => match words.next().as_deref().and_then(machine) {
+                Some(machine) => purged = Some(machine),
+                None => return refuse("--purge needs a machine: MODEL/MACHINE"),
             },
             Some("--help" | "-h") => return print(HELP),
             Some("--version") => return print(&format!("{}\n", env!("CARGO_PKG_VERSION"))),
@@ -52,13 +62,37 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(serve(file)),
+        Ok(runtime) => runtime.block_on(async {
+            match purged {
+                None => serve(file).await,
+                Some(machine) => take_away(file, machine).await,
+            }
+        }),
         Err(error) => Err(Box::from(error)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&Chain(&*error).to_string()),
     }
+}
+
+/// `MODEL/MACHINE`, by their ids.
+fn machine(word: &OsStr) -> Option<(ModelId, MachineId)> {
+    let (model, machine) = word.to_str()?.split_once('/')?;
+    Some((model.parse().ok()?, machine.parse().ok()?))
+}
+
+async fn take_away(
+    file: PathBuf,
+    machine: (ModelId, MachineId),
+) -> Result<(), Box<dyn std::error::Error>> {
+    let (settings, _) = config::load(&file, std::env::current_exe()?)?;
+    let kept = purge(&settings, machine).await?;
+    let mut out = std::io::stdout().lock();
+    for path in kept {
+        writeln!(out, "{}", path.display())?;
+    }
+    Ok(())
 }
 
 async fn serve(file: PathBuf) -> Result<(), Box<dyn std::error::Error>> {

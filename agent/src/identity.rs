@@ -111,6 +111,11 @@ async fn enrol(
     }
 }
 
+/// Whose agent keeps its things beside this file; none, if there is no such agent.
+pub(crate) fn owner(path: &Path) -> io::Result<Option<(ModelId, MachineId)>> {
+    Ok(read(path)?.and_then(|identity| identity.machine))
+}
+
 fn read(path: &Path) -> io::Result<Option<Identity>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),

@@ -8,6 +8,7 @@
 //! | presence | says what runs, if it runs for longer than a moment |
 //! | facts | addresses and hardware, when they change |
 //! | exec | commands from the machine itself |
+//! | discard | destroys storage of no unit, as the goal says |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -33,7 +34,7 @@ use crate::spool::Spool;
 use crate::step::{ExecRequest, StepError};
 use crate::unit::{Rest, Unit, UnitEnd};
 use crate::world::World;
-use crate::{exec, facts, machine_task};
+use crate::{discard, exec, facts, machine_task};
 
 /// How long a run must last before it is shown.
 const MOMENT: Duration = Duration::from_millis(150);
@@ -102,7 +103,7 @@ pub async fn run(
 const LET_GO: Duration = Duration::from_secs(5);
 
 /// One agent for each set of folders: two would journal over one another.
-async fn lock(settings: &Settings) -> Result<std::fs::File, RunError> {
+pub(crate) async fn lock(settings: &Settings) -> Result<std::fs::File, RunError> {
     let path = settings.paths.muster.join("lock");
     let wrong = |source| RunError::Folder { path: path.clone(), source };
     let file = std::fs::File::options()
@@ -169,6 +170,7 @@ impl Machine {
         helpers.spawn(poll(world.clone(), self.stop.clone()));
         helpers.spawn(presence(world.clone(), self.stop.clone()));
         helpers.spawn(tell_facts(world.clone(), self.stop.clone()));
+        helpers.spawn(discard::serve(world.clone(), self.stop.clone()));
         helpers.spawn(machine_task::serve(world.clone(), self.starters.clone(), self.stop.clone()));
         let mut goals = world.goal.subscribe();
         // A goal may have come before anybody listened.
@@ -236,7 +238,8 @@ impl Machine {
         }
         // Units that are parked, because they went by force while nobody heard this machine, hold
         // nothing up: the machine itself is what is taken down.
-        if goal.life != Life::Alive && goal.units.is_empty() && !self.done {
+        let empty = goal.units.is_empty() && goal.discard.is_empty();
+        if goal.life != Life::Alive && empty && !self.done {
             self.done = true;
             let (world, stop) = (self.world.clone(), self.stop.clone());
             tokio::spawn(async move {

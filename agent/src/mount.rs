@@ -11,6 +11,7 @@
 //! often this runs. Whatever belongs to a storage is told by its backing's name, and nothing else is
 //! ever unmounted. There is no lazy unmounting: a busy mount is said to be busy and tried again.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -27,6 +28,7 @@ use thiserror::Error;
 
 use crate::loop_device;
 use crate::paths::Paths;
+use table::{Entry, table};
 
 /// Why a storage is not as it should be.
 #[derive(Debug, Error)]
@@ -49,6 +51,8 @@ pub(crate) enum MountError {
     Busy { path: PathBuf },
     #[error("cannot unmount `{}`", path.display())]
     Unmount { path: PathBuf, source: io::Error },
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
     #[error("cannot read what is mounted")]
     Table(#[source] io::Error),
     #[error("cannot remove `{}`", path.display())]
@@ -160,6 +164,33 @@ pub(crate) fn release(paths: &Paths, id: &StorageId, destroy: bool) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The storage that is here: on disk, behind a device, or in memory.
+pub(crate) fn present(paths: &Paths) -> Result<BTreeSet<StorageId>, MountError> {
+    let mut found = BTreeSet::new();
+    for folder in [paths.backings(), paths.devices()] {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(MountError::Read { path: folder, source }),
+        };
+        for entry in entries {
+            let entry =
+                entry.map_err(|source| MountError::Read { path: folder.clone(), source })?;
+            found.extend(named(&entry.path()));
+        }
+    }
+    let memory = table()?.into_iter().filter(|entry| entry.kind == "tmpfs");
+    let ours = memory.map(|entry| PathBuf::from(entry.source));
+    found.extend(ours.filter(|at| at.starts_with(paths.backings())).filter_map(|at| named(&at)));
+    Ok(found)
+}
+
+/// The storage whose backing has this name.
+fn named(backing: &Path) -> Option<StorageId> {
+    let (name, number) = backing.file_stem()?.to_str()?.rsplit_once('-')?;
+    format!("{name}/{number}").parse().ok()
 }
 
 fn backing(paths: &Paths, id: &StorageId, provider: Provider) -> PathBuf {
@@ -335,54 +366,6 @@ fn unmount(point: &Path) -> Result<(), MountError> {
     }
 }
 
-/// A line of the mount table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    /// What of the file system is mounted: `/`, or the folder that a bind shows.
-    root: PathBuf,
-    /// Where.
-    point: PathBuf,
-    kind: String,
-    source: String,
-}
-
-fn table() -> Result<Vec<Entry>, MountError> {
-    let text = fs::read_to_string("/proc/self/mountinfo").map_err(MountError::Table)?;
-    Ok(text.lines().filter_map(entry).collect())
-}
-
-fn entry(line: &str) -> Option<Entry> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut before = before.split(' ').skip(3);
-    let mut after = after.split(' ');
-    Some(Entry {
-        root: unescape(before.next()?).into(),
-        point: unescape(before.next()?).into(),
-        kind: after.next()?.to_owned(),
-        source: unescape(after.next()?),
-    })
-}
-
-/// The table writes blanks and backslashes as three octal digits.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let code = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) if *first == b'\\' => {
-                bytes.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// Whether a mount shows this storage: told by what lies behind it.
 fn owns(entry: &Entry, paths: &Paths, id: &StorageId) -> bool {
     let folder = backing(paths, id, Provider::Rootfs);
@@ -412,5 +395,6 @@ fn owns(entry: &Entry, paths: &Paths, id: &StorageId) -> bool {
     }
 }
 
+mod table;
 #[cfg(test)]
 mod tests;

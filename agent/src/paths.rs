@@ -117,10 +117,22 @@ impl Paths {
         self.muster.join("storage")
     }
 
+    /// Data that outlives the machine that it was made for; no agent looks here.
+    #[must_use]
+    pub fn kept(&self) -> PathBuf {
+        self.muster.join("kept")
+    }
+
     /// Links to devices, whose names stay while the devices' numbers change.
     #[must_use]
     pub fn device(&self, storage: &StorageId) -> PathBuf {
-        self.muster.join("devices").join(format!("{}-{}", storage.name, storage.number))
+        self.devices().join(format!("{}-{}", storage.name, storage.number))
+    }
+
+    /// The folder of [`Paths::device`].
+    #[must_use]
+    pub fn devices(&self) -> PathBuf {
+        self.muster.join("devices")
     }
 
     /// Log lines that the controller has not taken yet.
@@ -148,4 +160,20 @@ pub fn private_folder(path: &Path) -> std::io::Result<()> {
 
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+/// Removes a folder unless something foreign is mounted in it: what is under a mount is not ours.
+pub(crate) fn remove_folder(folder: &Path) -> std::io::Result<()> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let foreign = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .find(|point| Path::new(point).starts_with(folder));
+    if let Some(point) = foreign {
+        return Err(std::io::Error::other(format!("`{point}` is still mounted")));
+    }
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }

@@ -11,6 +11,7 @@ use muster_model::Timestamp;
 use muster_model::name::UnitName;
 
 use crate::clock::Clock;
+use crate::log_rate::Rate;
 use crate::spool::Spool;
 
 /// How grave a line is; charms may name more words than there are (hook contract, section 5.4).
@@ -56,6 +57,7 @@ pub(crate) struct UnitLog {
     unit: Arc<str>,
     tag: Arc<str>,
     file: Arc<Mutex<Option<File>>>,
+    rate: Arc<Mutex<Rate>>,
     spool: Spool,
     clock: Clock,
 }
@@ -78,13 +80,35 @@ impl UnitLog {
             unit: unit.to_string().into(),
             tag: unit.tag().into(),
             file: Arc::new(Mutex::new(file)),
+            rate: Arc::new(Mutex::new(Rate::new(clock.instant()))),
             spool,
             clock,
         }
     }
 
-    /// Writes a line of the hook (or `juju-log`) called `part`.
+    /// Writes a line of the hook (or `juju-log`) called `part`, unless the unit has written too many.
     pub(crate) fn write(&self, level: Level, part: &str, message: &str) {
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        if !rate.admits(self.clock.instant()) {
+            return;
+        }
+        let left_out = rate.left_out();
+        drop(rate);
+        if let Some(left_out) = left_out {
+            self.put(Level::Warning, part, &left_out);
+        }
+        self.put(level, part, message);
+    }
+
+    /// A run is over: says how many of its lines were left out, if that is not said yet.
+    pub(crate) fn close(&self, part: &str) {
+        let left_out = self.rate.lock().unwrap_or_else(PoisonError::into_inner).left_out();
+        if let Some(left_out) = left_out {
+            self.put(Level::Warning, part, &left_out);
+        }
+    }
+
+    fn put(&self, level: Level, part: &str, message: &str) {
         let at = self.clock.now();
         let module = format!("unit.{}.{part}", self.unit);
         let line = format!("{} {} {module} agent.rs:1 {message}\n", stamp(at), level.as_str());

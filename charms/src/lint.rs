@@ -4,9 +4,11 @@
 
 use std::fmt;
 
-use crate::charm::{Charm, CharmError, Files};
-use crate::tree::{Item, Tree};
-use crate::yaml::{Limits, Map, Node, parse};
+use crate::charm::CharmError;
+
+mod look;
+
+pub use look::lint;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +119,6 @@ impl fmt::Display for Finding {
             Finding::NoMaintainer => f.write_str("metadata.yaml names no maintainer"),
             Finding::Missing(file) => write!(f, "there is no {file}"),
             Finding::OptionWithout { option, key } => write!(f, "option {option} has no {key}"),
-            Finding::StrayConfigKey(key) => write!(f, "config.yaml: unknown key `{key}`"),
             Finding::LongSummary(length) => {
                 write!(f, "the summary has {length} characters; more than 72 are cut in tables")
             }
@@ -126,256 +127,103 @@ impl fmt::Display for Finding {
             Finding::Series => {
                 f.write_str("metadata.yaml has series; bases in manifest.yaml are newer")
             }
-            Finding::UnknownKey(key) => write!(f, "metadata.yaml: unknown key `{key}`"),
+            Finding::StrayConfigKey(key) | Finding::UnknownKey(key) => {
+                write!(f, "unknown key `{key}`")
+            }
             Finding::ProvidesNothing => f.write_str("the charm provides nothing"),
         }
     }
 }
 
-/// Keys of metadata that somebody reads.
-const KNOWN: [&str; 32] = [
-    "assumes",
-    "categories",
-    "charm-user",
-    "containers",
-    "deployment",
-    "description",
-    "devices",
-    "display-name",
-    "docs",
-    "extra-bindings",
-    "format",
-    "issues",
-    "links",
-    "maintainer",
-    "maintainers",
-    "min-juju-version",
-    "name",
-    "payloads",
-    "peers",
-    "provides",
-    "requires",
-    "resources",
-    "revision",
-    "series",
-    "source",
-    "storage",
-    "subordinate",
-    "summary",
-    "tags",
-    "terms",
-    "website",
-    "documentation",
-];
+/// A finding, with where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What is said.
+    pub finding: Finding,
+    /// The file that it is about; empty where it is about the charm as a whole.
+    pub file: String,
+    /// The line in it, from 1, where that is known.
+    pub line: Option<u32>,
+}
 
-/// The most characters of a summary that a table shows.
-const SUMMARY: usize = 72;
+impl Remark {
+    /// How much it matters.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.finding.level()
+    }
+}
 
-/// Everything to say about a charm, the worst first.
-#[must_use]
-pub fn lint(tree: &Tree) -> Vec<Finding> {
-    let mut found = Vec::new();
-    match Charm::read(tree) {
-        Err(error) => found.push(Finding::Invalid(error)),
-        Ok(charm) => {
-            programs(tree, &charm, &mut found);
-            if !charm.metadata.series.is_empty() {
-                found.push(Finding::Series);
+/// `W: metadata.yaml:7: maintainer: what is so`, as charm authors know it.
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.level().letter())?;
+        if !self.file.is_empty() {
+            f.write_str(&self.file)?;
+            if let Some(line) = self.line {
+                write!(f, ":{line}")?;
             }
-            let length = charm.metadata.summary.chars().count();
-            if length > SUMMARY {
-                found.push(Finding::LongSummary(length));
+            f.write_str(": ")?;
+        }
+        write!(f, "{}: {}", self.finding.rule(), self.finding)
+    }
+}
+
+impl Finding {
+    /// The rule's name, which stays.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Finding::Invalid(_) => "charm",
+            Finding::NothingToRun => "entry-point",
+            Finding::NotExecutable(_) => "executable",
+            Finding::ActionWithoutFile(_) | Finding::StrayAction(_) => "action-file",
+            Finding::TwoMaintainers | Finding::BadMaintainer(_) | Finding::NoMaintainer => {
+                "maintainer"
             }
-            let provides = |e: &crate::Endpoint| e.role == crate::name::Role::Provider;
-            if !charm.metadata.endpoints.values().any(provides) {
-                found.push(Finding::ProvidesNothing);
+            Finding::Missing(_) => "file",
+            Finding::OptionWithout { .. } => "option",
+            Finding::StrayConfigKey(_) | Finding::UnknownKey(_) => "unknown-key",
+            Finding::LongSummary(_) => "summary",
+            Finding::NoTags => "tags",
+            Finding::NoDisplayName => "display-name",
+            Finding::Series => "series",
+            Finding::ProvidesNothing => "provides",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn way_out(&self) -> String {
+        match self {
+            Finding::Invalid(_) => {
+                "correct what the line says; it cannot be deployed as it is".into()
             }
-        }
-    }
-    if let Some(map) = document(tree, "metadata.yaml") {
-        metadata(&map, &mut found);
-    }
-    if let Some(map) = document(tree, "config.yaml") {
-        config(&map, &mut found);
-    }
-    if !tree
-        .iter()
-        .any(|(path, _)| !path.contains('/') && path.to_ascii_lowercase().starts_with("readme"))
-    {
-        found.push(Finding::Missing("README"));
-    }
-    for file in ["copyright", "icon.svg"] {
-        let licence = file == "copyright" && tree.get("LICENSE").is_some();
-        if tree.get(file).is_none() && !licence {
-            found.push(Finding::Missing(file));
-        }
-    }
-    found.sort_by_key(|finding| std::cmp::Reverse(finding.level()));
-    found
-}
-
-fn document(tree: &Tree, file: &str) -> Option<Map> {
-    // What cannot be parsed is told by reading the charm.
-    parse(file, tree.text(file)?, &Limits::FILE).ok()?.as_map().cloned()
-}
-
-fn is_executable(item: &Item) -> bool {
-    !matches!(item, Item::File { mode, .. } if mode & 0o100 == 0)
-}
-
-fn programs(tree: &Tree, charm: &Charm, found: &mut Vec<Finding>) {
-    let dispatch = tree.get("dispatch");
-    if dispatch.is_some_and(|item| !is_executable(item)) {
-        found.push(Finding::NotExecutable("dispatch".to_owned()));
-    }
-    let names = charm.hook_names();
-    let is_hook = |path: &str| path.strip_prefix("hooks/").is_some_and(|name| names.contains(name));
-    if dispatch.is_none() && !tree.below("hooks").any(|(path, _)| is_hook(path)) {
-        found.push(Finding::NothingToRun);
-    }
-    for name in charm.actions.keys() {
-        if dispatch.is_none() && tree.get(&format!("actions/{name}")).is_none() {
-            found.push(Finding::ActionWithoutFile(name.to_string()));
-        }
-    }
-    for (path, item) in tree.below("actions") {
-        let name = path.strip_prefix("actions/").unwrap_or(path);
-        let declared = charm.actions.contains_key(name);
-        if declared && !is_executable(item) {
-            found.push(Finding::NotExecutable(path.to_owned()));
-        } else if !declared && !name.contains('/') && is_executable(item) {
-            found.push(Finding::StrayAction(path.to_owned()));
-        }
-    }
-}
-
-fn metadata(map: &Map, found: &mut Vec<Finding>) {
-    let maintainers: Vec<&str> = match (map.get("maintainer"), map.get("maintainers")) {
-        (Some(_), Some(_)) => {
-            found.push(Finding::TwoMaintainers);
-            Vec::new()
-        }
-        (Some(one), None) => one.as_str().into_iter().collect(),
-        (None, Some(Node { value: crate::yaml::Value::List(list), .. })) => {
-            list.iter().filter_map(Node::as_str).collect()
-        }
-        (None, _) => {
-            found.push(Finding::NoMaintainer);
-            Vec::new()
-        }
-    };
-    for text in maintainers {
-        let mail = text.split_once(" <").and_then(|(_, mail)| mail.strip_suffix('>'));
-        if !mail.is_some_and(|mail| mail.contains('@')) {
-            found.push(Finding::BadMaintainer(text.chars().take(80).collect()));
-        }
-    }
-    if map.get("tags").is_none() {
-        found.push(Finding::NoTags);
-    }
-    if map.get("display-name").is_none() {
-        found.push(Finding::NoDisplayName);
-    }
-    for entry in map.iter().filter(|entry| !KNOWN.contains(&entry.key.as_str())) {
-        found.push(Finding::UnknownKey(entry.key.clone()));
-    }
-}
-
-fn config(map: &Map, found: &mut Vec<Finding>) {
-    for entry in map.iter().filter(|entry| entry.key != "options") {
-        found.push(Finding::StrayConfigKey(entry.key.clone()));
-    }
-    for entry in map.get("options").and_then(Node::as_map).into_iter().flat_map(Map::iter) {
-        let Some(option) = entry.node.as_map() else { continue };
-        for key in ["type", "description", "default"] {
-            if option.get(key).is_none() {
-                found.push(Finding::OptionWithout { option: entry.key.clone(), key });
+            Finding::NothingToRun => {
+                "add an executable `dispatch`, or hooks such as `hooks/install`".into()
             }
-        }
-        for inner in option.iter().map(|inner| inner.key.as_str()) {
-            if !["type", "description", "default"].contains(&inner) {
-                found.push(Finding::StrayConfigKey(format!("options.{}.{inner}", entry.key)));
+            Finding::NotExecutable(path) => format!("chmod +x {path}"),
+            Finding::ActionWithoutFile(name) => {
+                format!("add an executable actions/{name}, or take it out of actions.yaml")
             }
+            Finding::StrayAction(path) => {
+                format!("declare it in actions.yaml, or take away the execute bit of {path}")
+            }
+            Finding::TwoMaintainers => "keep one of the two".into(),
+            Finding::BadMaintainer(_) => "write it `Name <name@example.com>`".into(),
+            Finding::NoMaintainer => "add `maintainer: Name <name@example.com>`".into(),
+            Finding::Missing(file) => format!("add {file}"),
+            Finding::OptionWithout { key, .. } => format!("add `{key}` to the option"),
+            Finding::StrayConfigKey(_) | Finding::UnknownKey(_) => {
+                "take it out: nothing reads it, or it is misspelt".into()
+            }
+            Finding::LongSummary(_) => {
+                "keep the summary to a line; the rest is for `description`".into()
+            }
+            Finding::NoTags => "add `tags: [databases]` or the like".into(),
+            Finding::NoDisplayName => "add `display-name`".into(),
+            Finding::Series => "say the bases in manifest.yaml".into(),
+            Finding::ProvidesNothing => "add `provides` if others are to relate to it".into(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "name: wiki\nsummary: s\ndescription: d\nmaintainer: Me <me@example.com>\n\
-                        tags: [web]\ndisplay-name: Wiki\nprovides: {web: http}\n";
-
-    fn charm(files: &[(&str, &str, u32)]) -> Tree {
-        let mut tree = Tree::new();
-        let always = [("README.md", "", 0o644), ("copyright", "", 0o644), ("icon.svg", "", 0o644)];
-        for (path, text, mode) in always.iter().chain(files) {
-            let item = Item::File { mode: *mode, bytes: text.as_bytes().into() };
-            tree.insert(path, item).unwrap();
-        }
-        tree
-    }
-
-    #[test]
-    fn a_good_charm_has_no_findings() {
-        let config = "options: {port: {type: int, description: p, default: 80}}";
-        let tree = charm(&[
-            ("metadata.yaml", GOOD, 0o644),
-            ("config.yaml", config, 0o644),
-            ("hooks/install", "", 0o644),
-            ("actions.yaml", "backup: {}", 0o644),
-            ("actions/backup", "", 0o755),
-        ]);
-        assert_eq!(lint(&tree), []);
-    }
-
-    #[test]
-    fn every_fault_is_found_and_errors_come_first() {
-        let tree = charm(&[
-            (
-                "metadata.yaml",
-                "name: wiki\nsummary: s\ndescription: d\nmaintainer: me\nmaintainers: [you]\nseries: [jammy]\nzone: 1",
-                0o644,
-            ),
-            ("config.yaml", "x: 1\noptions: {port: {type: int, min: 3}}", 0o644),
-            ("actions.yaml", "backup: {}\nrestore: {}", 0o644),
-            ("actions/backup", "", 0o644),
-            ("actions/other", "", 0o755),
-        ]);
-        let found = lint(&tree);
-        for wanted in [
-            Finding::NothingToRun,
-            Finding::NotExecutable("actions/backup".into()),
-            Finding::TwoMaintainers,
-            Finding::ActionWithoutFile("restore".into()),
-            Finding::StrayAction("actions/other".into()),
-            Finding::OptionWithout { option: "port".into(), key: "default" },
-            Finding::StrayConfigKey("x".into()),
-            Finding::StrayConfigKey("options.port.min".into()),
-            Finding::NoTags,
-            Finding::NoDisplayName,
-            Finding::Series,
-            Finding::UnknownKey("zone".into()),
-            Finding::ProvidesNothing,
-        ] {
-            assert!(found.contains(&wanted), "{wanted}: {found:?}");
-        }
-        assert!(found.is_sorted_by_key(|f| std::cmp::Reverse(f.level())));
-        let none = lint(&Tree::new());
-        assert_eq!(none[0], Finding::Invalid(CharmError::Missing("metadata.yaml")));
-        assert!(none.contains(&Finding::Missing("README")));
-    }
-
-    #[test]
-    fn a_dispatch_stands_for_hooks_and_actions() {
-        let tree = charm(&[
-            ("metadata.yaml", GOOD, 0o644),
-            ("actions.yaml", "backup: {}", 0o644),
-            ("dispatch", "", 0o755),
-        ]);
-        assert_eq!(lint(&tree), []);
-        let tree = charm(&[("metadata.yaml", GOOD, 0o644), ("dispatch", "", 0o644)]);
-        assert_eq!(lint(&tree), [Finding::NotExecutable("dispatch".into())]);
     }
 }

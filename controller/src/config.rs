@@ -93,7 +93,9 @@ pub struct Times {
     pub beat: Duration,
     /// How long a client may take for the TLS handshake (S1).
     pub handshake: Duration,
-    /// How long a connection may be open without a request, or with a part of one's head (S1).
+    /// How long a request's head may take to come, once its first byte is there (S1).
+    pub head: Duration,
+    /// How long a connection may be open without a request.
     pub idle: Duration,
     /// How long an upload may send nothing.
     pub stall: Duration,
@@ -114,6 +116,7 @@ impl Default for Times {
             quiet: Duration::from_secs(40),
             beat: Duration::from_secs(5),
             handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             stall: Duration::from_secs(60),
             revocation: Duration::from_secs(2),
@@ -135,6 +138,10 @@ pub struct Limits {
     pub per_loopback: usize,
     /// Uploads of one user.
     pub uploads: usize,
+    /// Watches of one session: waits, and logs that are followed.
+    pub watches: usize,
+    /// Bytes of one model's log; then the older half is dropped.
+    pub log: u64,
     /// Bytes that must be free where the store is, so that a checkpoint and the deletion that frees
     /// more still find room (R12). With less, nothing is written and reads go on.
     pub reserve: u64,
@@ -147,6 +154,8 @@ impl Default for Limits {
             per_address: 256,
             per_loopback: 4096,
             uploads: 8,
+            watches: 64,
+            log: 20 << 20,
             reserve: 32 << 20,
         }
     }

@@ -1,14 +1,15 @@
 //! Whom this controller hears from, and what they do at the moment. In memory only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use muster_api::body::PresenceBody;
-use muster_model::Estate;
 use muster_model::name::{MachineId, ModelId, UnitName};
 use muster_model::record::MachineFacts;
+use muster_model::upkeep::LEASE;
 use muster_model::view::Heard;
+use muster_model::{Estate, Timestamp};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -74,18 +75,23 @@ impl Hearing {
         self.publish.subscribe()
     }
 
-    /// A machine's poll has come; it is heard until the answer is dropped, and a while after.
+    /// A machine's poll has come; it is heard until the answer is dropped, and a while after. Answers
+    /// whether it had been silent for so long that its leads may have been given away.
     #[must_use]
-    pub fn hold(&self, model: ModelId, machine: MachineId) -> Held {
+    pub fn hold(&self, model: ModelId, machine: MachineId) -> (Held, bool) {
         let at = (model, machine);
         let mut state = self.state();
         state.last.insert(at, now());
         *state.held.entry(at).or_insert(0) += 1;
         drop(state);
+        let mut had_lapsed = false;
         if self.publish.borrow().silent.contains_key(&at) {
-            self.change(|heard| heard.silent.remove(&at).is_some());
+            self.change(|heard| {
+                had_lapsed = heard.lapsed.remove(&at);
+                heard.silent.remove(&at).is_some()
+            });
         }
-        Held { hearing: self.clone(), at }
+        (Held { hearing: self.clone(), at }, had_lapsed)
     }
 
     /// A machine has said what its units do.
@@ -134,15 +140,18 @@ impl Hearing {
     /// Finds out who has fallen silent: machines with an agent that was heard once, here or by a
     /// controller before this one.
     pub fn listen(&self, estate: &Estate) {
-        let wall = clock::now();
-        let mono = now();
+        self.listen_at(estate, now(), clock::now());
+    }
+
+    /// The same as of a moment. Only what is shown follows the wall clock (R11).
+    fn listen_at(&self, estate: &Estate, mono: Instant, wall: Timestamp) {
         let mut state = self.state();
         let known = |(model, machine): &At| {
             let model = estate.model(*model);
             model.is_some_and(|model| model.table::<MachineFacts>().get(machine).is_some())
         };
         state.last.retain(|at, _| known(at));
-        let mut silent = BTreeMap::new();
+        let (mut silent, mut lapsed) = (BTreeMap::new(), BTreeSet::new());
         for model in estate.models() {
             for (id, _) in model.table::<MachineFacts>().iter() {
                 let at = (model.id(), *id);
@@ -153,6 +162,12 @@ impl Hearing {
                 let quiet = mono.saturating_duration_since(last);
                 if quiet > state.quiet {
                     silent.insert(at, wall - quiet);
+                    // Counted from its last answer, which it asked for earlier still; where this
+                    // controller never heard it, from when that began to listen, which is later than
+                    // the last answer of any before it (R10).
+                    if quiet > LEASE {
+                        lapsed.insert(at);
+                    }
                 }
             }
         }
@@ -164,10 +179,11 @@ impl Hearing {
                 machine.is_some_and(|machine| !silent.contains_key(&(*model, machine)))
             });
             let keys = |map: &BTreeMap<At, _>| map.keys().copied().collect::<Vec<At>>();
-            if keys(&heard.silent) == keys(&silent) {
+            if keys(&heard.silent) == keys(&silent) && heard.lapsed == lapsed {
                 return heard.executing.len() != before;
             }
             // A silence that goes on keeps the moment at which it was first seen to begin.
+            heard.lapsed = lapsed;
             let begun = std::mem::take(&mut heard.silent);
             heard.silent = silent
                 .into_iter()
@@ -190,5 +206,73 @@ impl Hearing {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_model::record::{Key, Record};
+
+    use super::*;
+
+    const MODEL: &str = "00000000-0000-4000-8000-000000000001";
+
+    /// An estate with one machine whose agent was heard once.
+    fn estate(at: At) -> Estate {
+        let mut estate = Estate::default();
+        let facts = MachineFacts {
+            machine: at.1,
+            hostname: "one".to_owned(),
+            addresses: Vec::new(),
+            hardware: Default::default(),
+            base: None,
+            boot_id: "boot".to_owned(),
+            agent_version: "1".to_owned(),
+            trouble: String::new(),
+        };
+        let key = Key::MachineFacts(at.0, at.1);
+        estate.load(&key, muster_model::Revision(1), &Record::MachineFacts(facts));
+        estate
+    }
+
+    #[test]
+    fn r11_a_jump_of_the_wall_clock_takes_no_lead_away() {
+        let at = (MODEL.parse().unwrap(), MachineId(0));
+        let estate = estate(at);
+        let second = Duration::from_secs(1);
+        let hearing = Hearing::new(20 * second);
+        drop(hearing.hold(at.0, at.1));
+        let heard = now();
+        let ages = 315_576_000_000;
+        let walls = [0, 600_000, -600_000, ages, -ages, 0].map(|skew| clock::now().0 + skew);
+        // Quiet for less than the lease, whatever the wall says: silent, and keeps its leads.
+        for (passed, wall) in (30..).zip(walls) {
+            hearing.listen_at(&estate, heard + passed * second, Timestamp(wall));
+            let says = hearing.watch().borrow().clone();
+            assert!(says.silent.contains_key(&at), "after {passed} s");
+            assert!(says.lapsed.is_empty(), "after {passed} s, at {wall}");
+        }
+        // Quiet for longer: it has lapsed, whatever the wall says.
+        for (passed, wall) in (62..).zip(walls) {
+            hearing.listen_at(&estate, heard + passed * second, Timestamp(wall));
+            assert!(hearing.watch().borrow().lapsed.contains(&at), "after {passed} s, at {wall}");
+        }
+        // Heard again, it is told that its leads may be gone, once.
+        let (held, had_lapsed) = hearing.hold(at.0, at.1);
+        assert!(had_lapsed && hearing.watch().borrow().lapsed.is_empty());
+        drop(held);
+        assert!(!hearing.hold(at.0, at.1).1);
+    }
+
+    #[test]
+    fn r10_a_controller_that_starts_gives_no_lead_away_before_the_longest_lease_has_ended() {
+        let at = (MODEL.parse().unwrap(), MachineId(0));
+        let estate = estate(at);
+        let hearing = Hearing::new(Duration::from_secs(20));
+        let began = now();
+        hearing.listen_at(&estate, began + LEASE - Duration::from_secs(1), clock::now());
+        assert!(hearing.watch().borrow().lapsed.is_empty());
+        hearing.listen_at(&estate, began + LEASE + Duration::from_secs(1), clock::now());
+        assert!(hearing.watch().borrow().lapsed.contains(&at));
     }
 }

@@ -65,6 +65,8 @@ enum Submission {
     },
     /// Time has passed: look at these matters.
     Look(Vec<Matter>),
+    /// Nothing but to be answered once everything before it is on disk.
+    Pass(oneshot::Sender<()>),
     /// Time has passed: forget what has outlived its use.
     Prune,
 }
@@ -205,6 +207,17 @@ impl Ledger {
     /// If the ledger is ending or too much waits; then it is asked again later.
     pub fn look(&self, matters: Vec<Matter>) -> Result<(), SubmitError> {
         self.submit(Submission::Look(matters))
+    }
+
+    /// Waits until everything that was begun is on disk and published; what is decided from then on
+    /// is decided on what is heard now.
+    ///
+    /// # Errors
+    /// If the ledger is ending or too much waits.
+    pub async fn pass(&self) -> Result<(), SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Submission::Pass(answer))?;
+        answered.await.map_err(|_| SubmitError::Closing)
     }
 
     /// Has what has outlived its use forgotten: old answers, ended tokens, finished operations.

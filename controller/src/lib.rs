@@ -18,11 +18,11 @@ pub mod substrate;
 mod clock;
 mod tick;
 
-use std::error::Error;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+/// How every error is told.
+pub use muster_console::outcome::Chain;
 use muster_model::command::{Command, EstateCommand};
 use muster_model::name::{CloudName, ModelId, UserName};
 use muster_model::record::TokenHash;
@@ -38,7 +38,7 @@ use identity::Authority;
 use ledger::Ledger;
 use log::Logs;
 use provision::{Plan, Provisioner};
-use server::{App, Claims};
+use server::{App, Claims, Turns};
 use store::{Embedded, Store};
 use substrate::Substrate;
 
@@ -47,21 +47,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The port on which agents inside machines reach the controller, on their network's gateway.
 pub const AGENT_PORT: u16 = 17070;
-
-/// Shows an error with every cause behind it, on one line.
-pub struct Chain<'a>(pub &'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
 
 /// Why a controller did not start, or did not go on.
 #[derive(Debug, ThisError)]
@@ -214,7 +199,8 @@ pub async fn run(
     let blobs = BlobStore::open(folder.join("blobs"))
         .map_err(|source| RunError::Blobs(Box::new(source)))?;
     let io = |what| move |source| RunError::Io { what, source };
-    let logs = Logs::open(&folder.join("logs")).map_err(io("open the logs"))?;
+    let logs =
+        Logs::open(&folder.join("logs"), settings.limits.log).map_err(io("open the logs"))?;
     let hearing = Hearing::new(times.quiet);
     let (ended, failed) = tokio::sync::oneshot::channel();
     let (ledger, thread) = Ledger::start(store, hearing.watch(), ended).map_err(RunError::Store)?;
@@ -251,7 +237,9 @@ pub async fn run(
         hearing: hearing.clone(),
         provisioner: provisioner.clone(),
         agent_addresses: if agent_addresses.is_empty() { vec![local] } else { agent_addresses },
-        claims: Claims::new(limits.uploads, times.unnamed),
+        claims: Claims::new(times.unnamed),
+        uploads: Turns::new(limits.uploads),
+        watches: Turns::new(limits.watches),
         times,
         shutdown: shutdown.clone(),
     };

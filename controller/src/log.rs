@@ -11,9 +11,6 @@ use muster_api::body::{LogBatch, LogLine};
 use muster_model::name::{MachineId, ModelId};
 use tokio::sync::broadcast;
 
-/// Bytes of a model's log; then the older half is dropped (reliability document, section 5).
-const MAX_BYTES: u64 = 20 << 20;
-
 /// Bytes of one line's message; longer ones are cut.
 const MAX_LINE: usize = 16 << 10;
 
@@ -35,6 +32,8 @@ struct OneModel {
 #[derive(Clone)]
 pub struct Logs {
     folder: PathBuf,
+    /// Bytes of a model's log; then the older half is dropped.
+    most: u64,
     models: Arc<Mutex<BTreeMap<ModelId, OneModel>>>,
 }
 
@@ -45,13 +44,13 @@ impl std::fmt::Debug for Logs {
 }
 
 impl Logs {
-    /// The logs under `folder`.
+    /// The logs under `folder`, each of at most so many bytes.
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    pub fn open(folder: &Path, most: u64) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        Ok(Logs { folder: folder.to_owned(), models: Arc::default() })
+        Ok(Logs { folder: folder.to_owned(), most, models: Arc::default() })
     }
 
     /// Takes an agent's lines; each number of its spool once. Answers the next number wanted.
@@ -90,7 +89,7 @@ impl Logs {
             // No receiver is no error: nobody follows.
             drop(one.follow.send(line));
         }
-        if one.bytes > MAX_BYTES {
+        if one.bytes > self.most {
             let path = self.path(model);
             halve(&path)?;
             let reopened = OpenOptions::new().append(true).open(&path)?;
@@ -302,7 +301,7 @@ mod tests {
     #[test]
     fn a_spool_that_is_sent_twice_is_taken_once() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::open(folder.path()).unwrap();
+        let logs = Logs::open(folder.path(), 20 << 20).unwrap();
         let model = "00000000-0000-4000-8000-000000000000".parse().unwrap();
         let line = |message: &str| LogLine {
             at: muster_model::Timestamp::ZERO,
@@ -318,5 +317,35 @@ mod tests {
         let (lines, _) = logs.read(model, &LogQuery::default()).unwrap();
         let messages: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
         assert_eq!(messages, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn r29_a_log_stays_within_its_bound_and_keeps_the_newest() {
+        const MOST: u64 = 256 << 10;
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::open(folder.path(), MOST).unwrap();
+        let model = "00000000-0000-4000-8000-000000000000".parse().unwrap();
+        let path = logs.path(model);
+        let (mut number, mut written) = (0, 0);
+        while written < 10 * MOST {
+            let lines = (number..number + 100).map(|number| LogLine {
+                at: muster_model::Timestamp(number),
+                entity: "unit-a-0".to_owned(),
+                level: "INFO".to_owned(),
+                module: "m".to_owned(),
+                message: "x".repeat(200),
+            });
+            let batch = LogBatch { first: number.unsigned_abs(), lines: lines.collect() };
+            logs.take(model, MachineId(0), &batch).unwrap();
+            number += 100;
+            written += 100 * 200;
+            let size = std::fs::metadata(&path).unwrap().len();
+            assert!(size <= MOST * 6 / 5, "{size} bytes");
+        }
+        let (lines, _) = logs.read(model, &LogQuery::default()).unwrap();
+        let kept: Vec<i64> = lines.iter().map(|line| line.at.0).collect();
+        let expected: Vec<i64> = (number - kept.len() as i64..number).collect();
+        assert_eq!(kept, expected, "the newest are there, in order, and none is missing");
+        assert!(kept.len() > 300);
     }
 }

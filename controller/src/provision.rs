@@ -227,21 +227,27 @@ impl Provisioner {
         }
     }
 
-    /// Removes everything that was ever made, whatever the records say.
+    /// Removes everything that was ever made, whatever the records say, but for the data of storage on
+    /// this host itself; answers where that is.
     ///
     /// # Errors
     /// What could not be removed.
-    pub async fn remove_everything(&self) -> Result<(), ProvisionError> {
+    pub async fn remove_everything(&self) -> Result<Vec<String>, ProvisionError> {
         // A machine that was being made meanwhile would be left behind.
         self.ending.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        host::stop_all(&self.plan.host_root)?;
-        let Some(substrate) = self.plan.substrate.clone() else { return Ok(()) };
-        tokio::task::spawn_blocking(move || substrate.kill_all())
-            .await
-            .map_err(ProvisionError::Thread)?
-            .map_err(|error| ProvisionError::Substrate(Box::new(error)))
+        let plan = Arc::clone(&self.plan);
+        tokio::task::spawn_blocking(move || {
+            let kept = host::stop_all(&plan.host_root, &plan.agent);
+            // An agent of this host that does not go keeps no other machine.
+            if let Some(substrate) = &plan.substrate {
+                substrate.kill_all().map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
+            }
+            kept
+        })
+        .await
+        .map_err(ProvisionError::Thread)?
     }
 }
 

@@ -5,9 +5,11 @@ mod blob;
 mod claim;
 mod command;
 mod crowd;
+mod head;
 mod logs;
 mod problem;
 mod session;
+mod turns;
 mod view;
 
 use std::net::SocketAddr;
@@ -21,10 +23,13 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use muster_api::route::{Method, Name, Route, TABLE};
+use muster_model::name::UserName;
+use muster_model::record::TokenHash;
 use muster_resources::BlobStore;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -40,8 +45,10 @@ use crate::provision::Provisioner;
 
 pub use claim::Claims;
 pub use problem::Failure;
+pub use turns::Turns;
 
 use crowd::Crowd;
+use head::{Heads, Watched};
 
 /// Bytes of a request's address (reliability document, section 5).
 const MAX_ADDRESS: usize = 8 << 10;
@@ -64,8 +71,12 @@ pub struct App {
     pub provisioner: Provisioner,
     /// Where agents reach this controller.
     pub agent_addresses: Vec<SocketAddr>,
-    /// Who has shown which bytes, and who sends some now.
+    /// Who has shown which bytes.
     pub claims: Claims,
+    /// Who sends bytes.
+    pub uploads: Turns<UserName>,
+    /// Who watches a model, or follows its log; by token, since that is a session.
+    pub watches: Turns<TokenHash>,
     /// How long things are waited for.
     pub times: Times,
     /// Ends the controller.
@@ -235,11 +246,24 @@ async fn connection(
         .timer(hyper_util::rt::TokioTimer::new())
         .header_read_timeout(times.idle)
         .max_buf_size(64 << 10);
+    let heads = Heads::new();
+    let whole = heads.clone();
     let service = TowerToHyperService::new(router);
-    let serving = builder.serve_connection(TokioIo::new(secured), service);
+    let service = service_fn(move |request| {
+        let served = whole.whole();
+        let answer = service.call(request);
+        async move {
+            let answer = answer.await;
+            drop(served);
+            answer
+        }
+    });
+    let stream = TokioIo::new(Watched::new(secured, heads.clone()));
+    let serving = builder.serve_connection(stream, service);
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
+        () = heads.overdue(times.head) => return,
         () = shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();
             serving.await

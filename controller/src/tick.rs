@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use muster_model::Estate;
 use muster_model::record::{CharmRecord, Resource};
-use muster_model::upkeep::lapsed_leaders;
+use muster_model::upkeep;
 use muster_resources::{BlobStore, Digest};
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ pub(crate) async fn run(
         let estate = ledger.estate();
         hearing.listen(&estate);
         let heard = std::sync::Arc::clone(&hearing.watch().borrow());
-        let matters = lapsed_leaders(&estate, &heard, clock::now());
+        let matters = upkeep::lapsed(&estate, &heard);
         if !matters.is_empty()
             && let Err(error) = ledger.look(matters)
         {

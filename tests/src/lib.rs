@@ -3,7 +3,6 @@
 pub mod call;
 pub mod corpus;
 pub mod demo;
-pub mod fail;
 pub mod fixture;
 pub mod floors;
 pub mod measure;

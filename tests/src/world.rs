@@ -18,6 +18,7 @@ mod order;
 mod random;
 mod rest;
 mod script;
+mod storage;
 mod substrate;
 mod touch;
 mod unit;
@@ -29,8 +30,9 @@ use std::time::Duration;
 
 use muster_model::command::{EstateCommand, ModelCommand};
 use muster_model::draft::MAX_WRITES;
+use muster_model::estate::Batch;
 use muster_model::name::{MachineId, ModelId, UnitName};
-use muster_model::record::{Record, TokenHash};
+use muster_model::record::{Key, Record, TokenHash};
 use muster_model::reply::Outcome;
 use muster_model::report::{Receipt, ReportBody};
 use muster_model::upkeep::{self, Agenda};
@@ -96,6 +98,8 @@ pub struct Faults {
     pub reboot: u32,
     /// `update-status` is due.
     pub tick: u32,
+    /// The controller's wall clock jumps, by up to ten years, back and forth.
+    pub jump: u32,
 }
 
 impl Faults {
@@ -118,6 +122,7 @@ impl Faults {
             late_upkeep: 200,
             reboot: 3,
             tick: 5,
+            jump: 4,
         }
     }
 
@@ -131,8 +136,10 @@ impl Faults {
 /// The estate, its machines and the time.
 #[derive(Debug)]
 pub struct World {
-    /// Virtual; begins at an hour that looks like one.
+    /// Virtual, and never jumps; begins at an hour that looks like one.
     pub now: Timestamp,
+    /// How far the controller's wall clock is off, in milliseconds.
+    skew: i64,
     /// As of the last Txn.
     pub estate: Estate,
     /// Whom the controller hears.
@@ -175,6 +182,7 @@ impl World {
     pub fn new(seed: u64) -> Result<World, Broken> {
         let mut world = World {
             now: Timestamp(1_700_000_000_000),
+            skew: 0,
             estate: Estate::default(),
             heard: Heard::default(),
             faults: Faults::default(),
@@ -245,7 +253,7 @@ impl World {
         caller: &Caller,
         command: &Command,
     ) -> Result<Result<Outcome, Refusal>, Broken> {
-        let decided = rules::decide(&self.estate, caller, command, self.now);
+        let decided = rules::decide(&self.estate, caller, command, self.wall());
         match decided {
             Ok(decision) => {
                 self.say(|| format!("{command:?}"));
@@ -269,7 +277,7 @@ impl World {
         caller: &Caller,
         report: &Report,
     ) -> Result<Result<Receipt, Refusal>, Broken> {
-        let taken = rules::take(&self.estate, caller, report, self.now);
+        let taken = rules::take(&self.estate, caller, report, self.wall());
         let (txn, mut receipt) = match taken {
             Ok(taken) => taken,
             Err(refusal) => {
@@ -315,6 +323,7 @@ impl World {
         self.txns += 1;
         self.agenda.note(&batch);
         self.watch.saw(&batch, &before, &self.estate)?;
+        self.nobody_leads_twice(&batch, &before)?;
         let findings = self.estate.findings();
         if let Some(first) = findings.first() {
             return broken(format!("{}: {} (revision {revision})", first.invariant, first.what));
@@ -334,20 +343,16 @@ impl World {
     /// # Errors
     /// If an invariant breaks, or upkeep does not come to an end.
     pub fn upkeep(&mut self) -> Result<(), Broken> {
+        let now = self.wall();
         for _ in 0..ENDLESS {
             if self.random.happens(self.faults.late_upkeep) {
                 return Ok(());
             }
             let mut stuck = Vec::new();
-            let next = upkeep::next(
-                &self.estate,
-                &mut self.agenda,
-                &self.heard,
-                self.now,
-                |matter, why| {
+            let next =
+                upkeep::next(&self.estate, &mut self.agenda, &self.heard, now, |matter, why| {
                     stuck.push((matter, why.to_string()));
-                },
-            );
+                });
             for (matter, why) in stuck {
                 self.say(|| format!("stuck: {matter:?}: {why}"));
                 self.stuck.insert(matter, why);
@@ -417,10 +422,47 @@ impl World {
     pub fn advance(&mut self, span: Duration) -> Result<(), Broken> {
         self.now = self.now + span;
         self.listen();
-        let matters = upkeep::lapsed_leaders(&self.estate, &self.heard, self.now);
+        let matters = upkeep::lapsed(&self.estate, &self.heard);
         if !matters.is_empty() {
             self.agenda.open(matters);
             self.upkeep()?;
+        }
+        Ok(())
+    }
+
+    /// What the controller takes the time for.
+    pub(crate) fn wall(&self) -> Timestamp {
+        Timestamp(self.now.0 + self.skew)
+    }
+
+    /// The controller's wall clock jumps (R11). Nobody who counts on it for anything but what is
+    /// shown may notice.
+    fn jump(&mut self) {
+        const JUMPS: [i64; 4] = [1_000, 600_000, 3_600_000, 315_576_000_000];
+        let far = self.random.choose(&JUMPS).copied().unwrap_or(0);
+        self.skew = if self.random.below(2) == 0 { far } else { -far };
+        let skew = self.skew;
+        self.say(|| format!("the wall clock is off by {skew} ms"));
+    }
+
+    /// A lead is given to another only when whoever had it does not believe so any more (R10).
+    fn nobody_leads_twice(&self, batch: &Batch, before: &Estate) -> Result<(), Broken> {
+        for (key, record) in &batch.changes {
+            let (Key::Leadership(id, name), Some(Record::Leadership(is))) = (key, record) else {
+                continue;
+            };
+            let (Some(was), Some(model)) = (before.model(*id), self.estate.model(*id)) else {
+                continue;
+            };
+            let Some(old) = was.leader(name).filter(|old| is.leader.as_ref() != Some(*old)) else {
+                continue;
+            };
+            // Who is on its way out resigns when it hears of it.
+            let Some(unit) = model.unit(old).filter(|unit| unit.life.is_alive()) else { continue };
+            let Some(host) = self.hosts.get(&(*id, unit.machine)) else { continue };
+            if host.believes_to_lead(old, self.now) {
+                return broken(format!("R10: {old} still leads, and {:?} is to", is.leader));
+            }
         }
         Ok(())
     }
@@ -461,6 +503,9 @@ impl World {
     pub fn step(&mut self) -> Result<(), Broken> {
         if self.random.happens(self.faults.restart) {
             return self.restart();
+        }
+        if self.random.happens(self.faults.jump) {
+            self.jump();
         }
         match self.random.below(10) {
             0 => {

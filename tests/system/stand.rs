@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use muster_console::outcome::Chain;
 use muster_tests::corpus::Corpus;
 use muster_tests::corpus::gateway::Target;
 use muster_tests::demo::{Built, Hand, Place, build, job, stand};
-use muster_tests::fail::Chain;
 use muster_tests::parts;
 use muster_tests::setup::{self, Feature};
 use muster_tests::voice::Voice;

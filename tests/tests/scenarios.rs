@@ -74,6 +74,26 @@ fn storage_is_kept_and_attached_again() {
 }
 
 #[test]
+fn a_machine_stays_for_the_storage_that_it_keeps() {
+    check("kept-storage-machine.muster");
+}
+
+#[test]
+fn kept_storage_is_destroyed_on_its_machine_when_that_is_asked() {
+    check("kept-storage-destroyed.muster");
+}
+
+#[test]
+fn data_on_this_host_itself_outlives_its_machine_and_model() {
+    check("kept-storage-host.muster");
+}
+
+#[test]
+fn a_refresh_says_who_takes_it_and_who_waits() {
+    check("refresh-in-error.muster");
+}
+
+#[test]
 fn an_application_leaves_in_order() {
     check("removal-order.muster");
 }

@@ -170,7 +170,7 @@ fn s11_links_and_full_folders_are_refused() {
 fn the_table_is_read_with_its_escapes() {
     let line =
         r"36 35 98:0 /mnt1 /mnt\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
-    let read = entry(line).unwrap();
+    let read = super::table::entry(line).unwrap();
     assert_eq!(read.point, Path::new("/mnt 2"));
     assert_eq!((read.root.to_str(), read.kind.as_str()), (Some("/mnt1"), "ext3"));
 }

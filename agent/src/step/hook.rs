@@ -166,7 +166,8 @@ pub(super) async fn execute(unit: &mut Unit, context: Context, shell: Option<She
         variables,
         deadline,
         keep,
-        log: Some((&unit.log, part)),
+        // What an operator's command prints is its result, and nobody else's to read.
+        log: (!matches!(about, About::Command { .. })).then_some((&unit.log, part.clone())),
     };
     let watch = async {
         match cancel {
@@ -182,6 +183,7 @@ pub(super) async fn execute(unit: &mut Unit, context: Context, shell: Option<She
     };
     // The tools' last word: what they wrote until now counts, what comes later is refused.
     let context = serving.close().await;
+    unit.log.close(&part);
     unit.starters.prepare();
     unit.world.set_executing(&unit.name, None);
     Over { ran: ran.map(Some), context }

@@ -1,15 +1,12 @@
 //! Taking everything of a unit from the machine.
 
-use std::fs;
-use std::io;
-use std::path::Path;
-
 use muster_model::name::StorageId;
 use muster_resolver::{Progress, StorageSeen};
 
 use super::StepError;
 use crate::fetch::blocking;
 use crate::mount;
+use crate::paths::remove_folder;
 use crate::unit::Unit;
 
 pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
@@ -43,25 +40,9 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
     }
     let paths = unit.world.settings.paths.clone();
     let folders = [paths.unit(&unit.name), paths.tools(&unit.name)];
-    blocking(move || folders.iter().try_for_each(|folder| remove(folder)))
+    blocking(move || folders.iter().try_for_each(|folder| remove_folder(folder)))
         .await?
         .map_err(|error| StepError::Leave(error.to_string()))?;
     unit.local.progress = Progress::Left;
     unit.save()
-}
-
-/// Removes a folder unless something foreign is mounted in it: what is under a mount is not ours.
-fn remove(folder: &Path) -> io::Result<()> {
-    let table = fs::read_to_string("/proc/self/mountinfo")?;
-    let foreign = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .find(|point| Path::new(point).starts_with(folder));
-    if let Some(point) = foreign {
-        return Err(io::Error::other(format!("`{point}` is still mounted")));
-    }
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

@@ -163,3 +163,16 @@ async fn a11_to_a14_juju_exec_on_the_machine() {
     );
     assert_eq!(exec(&["--no-context", "echo plain"], None).1, "plain\n", "A15");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_command_prints_is_its_result_and_no_line_of_the_log() {
+    let mut host = Host::new(&CharmText::new());
+    host.start();
+    host.rest().await;
+    let ran = host.exec(31, "echo on-out; echo on-err >&2; juju-log said").await;
+    assert_eq!(ran, (0, "on-out\n".to_owned(), "on-err\n".to_owned()));
+    host.stop().await;
+    let log = std::fs::read_to_string(host.paths.log(&unit())).unwrap();
+    assert!(log.contains("said"), "what it logs itself is a line: {log}");
+    assert!(!log.contains("on-out") && !log.contains("on-err"), "{log}");
+}

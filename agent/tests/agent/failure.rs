@@ -221,3 +221,25 @@ async fn a_controller_that_is_away_holds_reports_back_and_loses_none() {
     assert_eq!(host.rest().await, "");
     assert_eq!(host.trace(), "leader-settings-changed, config-changed");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r13_a_flood_of_lines_is_cut_and_the_log_says_so() {
+    let mut charm = CharmText::new();
+    charm.hook("start", "seq 1 50000");
+    let mut host = Host::new(&charm);
+    let began = std::time::Instant::now();
+    host.start();
+    host.rest().await;
+    host.stop().await;
+    let log = std::fs::read_to_string(host.paths.log(&crate::support::unit())).unwrap();
+    let most = 1_000 * (2 + began.elapsed().as_secs());
+    let lines = log.lines().filter(|line| line.contains("unit.wiki/0.start")).count() as u64;
+    assert!(lines <= most && lines < 50_000, "{lines} lines, at most {most}");
+    let out = |line: &str| {
+        let (_, said) = line.split_once("agent.rs:1 ")?;
+        said.strip_suffix(" lines were left out: a unit logs at most 1000 a second")?.parse().ok()
+    };
+    let left_out: Vec<u64> = log.lines().filter_map(out).collect();
+    let said = left_out.len() as u64;
+    assert_eq!(lines - said + left_out.iter().sum::<u64>(), 50_000, "every line is accounted for");
+}

@@ -93,3 +93,77 @@ async fn l03_storage_is_mounted_and_attached_before_install_and_goes_after_its_h
     let left = std::fs::read_dir(host.paths.backings()).unwrap().count();
     assert_eq!(left, 0, "what was to be destroyed is gone");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_kept_storage_is_destroyed_when_the_goal_names_it_and_then_only() {
+    let charm = CharmText::new();
+    let mut host = Host::new(&charm);
+    let id =
+        |number: u32| format!("data/{number}").parse::<muster_model::name::StorageId>().unwrap();
+    let backing = |host: &Host, number: u32| host.paths.backing(&id(number));
+    let kept: Vec<_> = [0, 1].map(|number| backing(&host, number)).into();
+    for folder in &kept {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("canary"), "").unwrap();
+    }
+    host.start();
+    host.rest().await;
+    assert!(kept.iter().all(|folder| folder.join("canary").exists()), "nothing was named");
+    host.fake.want(|goal| goal.discard = [id(1)].into());
+    let told = host.until("word of what was destroyed", |state| {
+        state.reports.iter().find_map(|report| match report {
+            ReportBody::Discarded { storage, trouble, .. } => {
+                Some((storage.to_string(), trouble.clone()))
+            }
+            _ => None,
+        })
+    });
+    assert_eq!(told.await, ("data/1".to_owned(), String::new()));
+    assert!(kept[0].join("canary").exists());
+    assert!(!kept[1].exists());
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
+    let mut charm = CharmText::new();
+    charm.hook("data-storage-attached", "echo kept > \"$JUJU_STORAGE_LOCATION/canary\"");
+    let mut host = Host::new(&charm);
+    storage(&host, 0, Provider::Loop);
+    storage(&host, 1, Provider::Rootfs);
+    storage(&host, 2, Provider::Tmpfs);
+    host.start();
+    host.rest().await;
+    host.stop().await;
+    let paths = host.paths.clone();
+    let foreign = paths.juju.join("storage/other");
+    std::fs::create_dir_all(&foreign).unwrap();
+    std::fs::write(foreign.join("file"), "").unwrap();
+    // Another machine's agent is none of our business; nor is one that never was.
+    let (own, other) = (("3", host.model()), ("4", host.model()));
+    let who = |(machine, model): (&str, muster_model::name::ModelId)| {
+        (model, machine.parse::<muster_model::name::MachineId>().unwrap())
+    };
+    let purge = |who| muster_agent::purge::purge(&host.settings, who);
+    assert_eq!(purge(who(own)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+    let identity = format!("{{\"token\":\"t\",\"machine\":[\"{}\",\"3\"]}}", host.model());
+    std::fs::write(paths.identity(), identity).unwrap();
+    assert_eq!(purge(who(other)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+    assert!(paths.units().exists());
+
+    let kept = purge(who(own)).await.unwrap();
+    let folder = paths.kept().join(format!("{}-3", host.model()));
+    assert_eq!(kept, [folder.join("data-0.img"), folder.join("data-1")]);
+    assert_eq!(std::fs::read_to_string(folder.join("data-1/canary")).unwrap(), "kept\n");
+    let left = |folder: &std::path::Path| {
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&paths.muster), ["kept"]);
+    assert_eq!(left(&paths.juju), ["storage"], "what somebody else put there stays");
+    assert_eq!(left(&paths.juju.join("storage")), ["other"]);
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!table.contains(host.root().to_str().unwrap()), "something is still mounted");
+    // Once more: nothing is left to do.
+    assert_eq!(purge(who(own)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+}

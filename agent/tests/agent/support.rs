@@ -423,6 +423,7 @@ impl Host {
             mem_mib: None,
         };
         let goal = Goal {
+            discard: Default::default(),
             revision: Revision(1),
             model: MODEL.parse::<ModelId>().unwrap(),
             model_name: "prod".parse().unwrap(),
@@ -463,6 +464,10 @@ impl Host {
             changed: watch::Sender::new(0),
         };
         Host { folder, paths, fake: Arc::new(fake), settings, agent: None }
+    }
+
+    pub(crate) fn model(&self) -> ModelId {
+        self.fake.state.lock().unwrap().goal.model
     }
 
     pub(crate) fn root(&self) -> PathBuf {

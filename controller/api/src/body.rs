@@ -85,6 +85,14 @@ pub struct TeardownBody {
     pub name: String,
 }
 
+/// What is left of an installation that was taken down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct TornDown {
+    /// Where the data of storage on the host itself is: it is nobody's to destroy unasked (R14).
+    pub left: Vec<String>,
+}
+
 /// How much of a blob the controller has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

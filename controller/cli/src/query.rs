@@ -292,6 +292,9 @@ fn call(expr: &Expr, name: &str, values: &[Value]) -> Result<Value, QueryError> 
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // There are no escapes: a string stands between the quotes that it does not hold.
+            Expr::Literal(Value::String(text)) if text.contains('"') => write!(f, "'{text}'"),
+            Expr::Literal(Value::String(text)) => write!(f, "\"{text}\""),
             Expr::Literal(value) => write!(f, "{value}"),
             Expr::Name(name) => f.write_str(name),
             Expr::Field(of, name) => write!(f, "{of}.{name}"),

@@ -133,7 +133,9 @@ pub fn report(draft: &mut Draft<'_>, caller: &Caller, told: &Report) -> Result<(
         if machine == at { Ok(()) } else { Err(denied("an agent speaks for its own machine only")) }
     };
     match &told.body {
-        ReportBody::Facts { machine, .. } | ReportBody::MachineDone { machine } => own(*machine),
+        ReportBody::Facts { machine, .. }
+        | ReportBody::MachineDone { machine }
+        | ReportBody::Discarded { machine, .. } => own(*machine),
         ReportBody::Rest { machine, units, .. } => {
             own(*machine)?;
             for name in units.keys() {

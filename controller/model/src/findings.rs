@@ -175,6 +175,13 @@ impl Model {
 
     fn storage_is_held_once(&self, found: &mut Vec<Finding>) {
         for (id, storage) in self.table::<Storage>().iter() {
+            let home = storage.machine.and_then(|machine| self.table::<Occupancy>().get(&machine));
+            let kept = home.is_some_and(|home| home.keeps.contains(id));
+            if home.is_some() && kept != storage.attachment.is_none() {
+                let whose =
+                    if kept { "has a unit and is kept" } else { "is nobody's and not kept" };
+                say(found, "I8", format!("storage {id} {whose} by its machine"));
+            }
             let Some(attachment) = &storage.attachment else { continue };
             match self.unit(&attachment.unit) {
                 None => {
@@ -188,6 +195,17 @@ impl Model {
                     say(found, "I8", format!("{} does not know storage {id}", attachment.unit));
                 }
                 Some(_) => {}
+            }
+        }
+        for (machine, home) in self.table::<Occupancy>().iter() {
+            for id in &home.keeps {
+                if self.storage(id).is_none_or(|storage| storage.machine != Some(*machine)) {
+                    say(
+                        found,
+                        "I8",
+                        format!("machine {machine} keeps storage {id}, which is not there"),
+                    );
+                }
             }
         }
         for (name, unit) in self.table::<Unit>().iter() {

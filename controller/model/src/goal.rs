@@ -39,7 +39,8 @@ pub struct Goal {
     pub model_name: ModelName,
     /// The machine.
     pub machine: MachineId,
-    /// Whether the machine is wanted. Dying and without units: the agent reports `MachineDone`.
+    /// Whether the machine is wanted. Dying, without units and with nothing to
+    /// discard: the agent reports `MachineDone`.
     pub life: Life,
     /// Whether the machine's units go without running their hooks.
     #[serde(default)]
@@ -51,6 +52,9 @@ pub struct Goal {
     pub settings: ModelSettings,
     /// The units that live there.
     pub units: BTreeMap<UnitName, UnitGoal>,
+    /// Storage of no unit whose data is to be destroyed; what is not named here is left alone (R14).
+    #[serde(default)]
+    pub discard: BTreeSet<StorageId>,
     /// Tasks on the machine itself, in order.
     #[serde(default)]
     pub tasks: Vec<TaskGoal>,

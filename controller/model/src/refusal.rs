@@ -39,7 +39,18 @@ impl Refusal {
     /// What was looked for does not exist: `application "x" not found`.
     #[must_use]
     pub fn not_found(what: &str, name: impl std::fmt::Display) -> Self {
-        Refusal::new(Code::NotFound, format!("{what} \"{name}\" not found"))
+        let refusal = Refusal::new(Code::NotFound, format!("{what} \"{name}\" not found"));
+        match what {
+            "application" | "unit" => refusal.hint("`muster status` shows what there is"),
+            "machine" => refusal.hint("`muster machines` lists them"),
+            "storage" => refusal.hint("`muster storage` lists it"),
+            "pool" => refusal.hint("`muster storage-pools` lists them"),
+            "model" => refusal.hint("`muster models` lists those that you may see"),
+            "charm" => refusal.hint("`muster deploy ./FOLDER` brings the charm with it"),
+            "relation" => refusal.hint("`muster status --relations` lists them"),
+            "task" | "operation" => refusal.hint("`muster operations` lists them"),
+            _ => refusal,
+        }
     }
 }
 

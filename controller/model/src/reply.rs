@@ -85,4 +85,7 @@ pub struct Removal {
     pub destroyed_storage: Vec<StorageId>,
     /// Storage that is kept.
     pub detached_storage: Vec<StorageId>,
+    /// Of that, what Muster will know nothing of any more, with where its data lies (empty if that is
+    /// not known).
+    pub left: Vec<(StorageId, String)>,
 }

@@ -38,6 +38,16 @@ pub enum ReportBody {
         /// The machine.
         machine: MachineId,
     },
+    /// A machine's agent, of storage that no unit has and that was to be destroyed.
+    Discarded {
+        /// The machine.
+        machine: MachineId,
+        /// The storage.
+        storage: StorageId,
+        /// Why its data is still there; empty: it is gone.
+        #[serde(default)]
+        trouble: String,
+    },
     /// A machine's agent, of those of its units that have nothing to do.
     Rest {
         /// The machine.

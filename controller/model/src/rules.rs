@@ -5,11 +5,13 @@
 
 pub(crate) mod action;
 mod application;
+mod attach;
 pub mod charm;
 mod configure;
 mod deploy;
 mod estate;
 mod integrate;
+pub(crate) mod kept;
 pub(crate) mod machine;
 mod model;
 mod refresh;

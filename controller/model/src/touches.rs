@@ -13,7 +13,7 @@
 //! | machine, its addresses, who lives there | the units there |
 //! | relation | the units of both ends |
 //! | databag | whoever sees the member in that relation; the member itself when it comes or goes |
-//! | storage | the unit that has it, and the one that had it |
+//! | storage | the unit that has it, and the one that had it; of none's, the machine that keeps it |
 //! | task, queue | its target |
 //! | counts, progress, facts of storage, results | nobody |
 
@@ -115,6 +115,9 @@ impl<'a> Seen<'a> {
                 for model in self.sides() {
                     let storage: Option<&Storage> = model.storage(id);
                     let unit = storage.and_then(|s| s.attachment.as_ref()).map(|a| a.unit.clone());
+                    if unit.is_none() {
+                        self.machines.extend(storage.and_then(|s| s.machine));
+                    }
                     self.units.extend(unit);
                 }
             }

@@ -11,6 +11,7 @@ mod machine;
 mod model;
 mod prune;
 mod relation;
+mod storage;
 mod unit;
 
 pub use prune::{ANSWERS, OPERATION_AGE, OPERATIONS, stale};
@@ -207,24 +208,8 @@ impl Tidying<'_, '_> {
             Matter::Unit(_, name) => unit::tidy(self, name),
             Matter::Relation(_, id) => relation::tidy(self, *id),
             Matter::Machine(_, id) => machine::tidy(self, *id),
-            Matter::Storage(_, id) => self.storage(id),
+            Matter::Storage(_, id) => storage::tidy(self, id),
         }
-    }
-
-    /// Storage that is to be destroyed and that no unit has is forgotten. Its data went with the
-    /// unit that detached it, or goes with its machine.
-    fn storage(&mut self, id: &StorageId) -> Result<(), Refusal> {
-        use crate::record::{Storage, StorageFacts};
-        let Some(storage) = self.d.get::<Storage>(id.clone()) else { return Ok(()) };
-        if storage.life.is_alive() || storage.attachment.is_some() {
-            return Ok(());
-        }
-        self.d.remove::<Storage>(id.clone());
-        self.d.remove::<StorageFacts>(id.clone());
-        let mut counters = self.d.counters();
-        counters.storages = counters.storages.saturating_sub(1);
-        self.d.put(counters);
-        Ok(())
     }
 
     /// Since when a machine has not been heard; none if it is.
@@ -234,20 +219,18 @@ impl Tidying<'_, '_> {
 
     /// Whether a machine has not been heard for longer than its units may believe that they lead.
     fn has_lapsed(&self, machine: MachineId) -> bool {
-        self.silent_since(machine).is_some_and(|since| self.d.now.since(since) > LEASE)
+        self.heard.lapsed.contains(&(self.d.model, machine))
     }
 }
 
-/// Applications whose leader lives on a machine that has lapsed: for the controller, which calls it
+/// What is to be looked at because of machines that have lapsed: for the controller, which calls it
 /// when time has passed.
 #[must_use]
-pub fn lapsed_leaders(estate: &Estate, heard: &Heard, now: Timestamp) -> Vec<Matter> {
+pub fn lapsed(estate: &Estate, heard: &Heard) -> Vec<Matter> {
     let mut matters = Vec::new();
     let mut machines: BTreeMap<ModelId, BTreeSet<MachineId>> = BTreeMap::new();
-    for ((model, machine), since) in &heard.silent {
-        if now.since(*since) > LEASE {
-            machines.entry(*model).or_default().insert(*machine);
-        }
+    for (model, machine) in &heard.lapsed {
+        machines.entry(*model).or_default().insert(*machine);
     }
     for (id, machines) in machines {
         let Some(model) = estate.model(id) else { continue };

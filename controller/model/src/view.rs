@@ -5,12 +5,14 @@
 //! settled, whether its agent is heard), so that nobody has to derive it twice.
 
 mod build;
+mod uptake;
 mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use uptake::{has_taken, uptake};
 pub use wait::{Condition, Wait, WaitAnswer, holds};
 
 use crate::name::{
@@ -148,6 +150,9 @@ pub struct MachineView {
     /// The units that live there.
     #[serde(default)]
     pub units: Vec<UnitName>,
+    /// Storage that it keeps and that no unit has: for it the machine stays.
+    #[serde(default)]
+    pub holds: Vec<StorageId>,
 }
 
 /// A relation.
@@ -221,6 +226,10 @@ pub struct Finding {
 pub struct Heard {
     /// Machines that are silent, and since when.
     pub silent: BTreeMap<(ModelId, MachineId), crate::Timestamp>,
+    /// Those of them that are silent for longer than a [lease](crate::upkeep::LEASE): measured by
+    /// whoever listens on a clock that does not jump, so that no jump of the wall clock takes a lead
+    /// away (R11).
+    pub lapsed: BTreeSet<(ModelId, MachineId)>,
     /// What units run at the moment, and since when.
     pub executing: BTreeMap<(ModelId, UnitName), (String, crate::Timestamp)>,
 }

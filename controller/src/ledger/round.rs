@@ -29,6 +29,7 @@ const PRUNED: usize = 32;
 enum Answer {
     Command(oneshot::Sender<Result<Reply, SubmitError>>, Result<Reply, SubmitError>),
     Report(oneshot::Sender<Result<Receipt, SubmitError>>, Result<Receipt, SubmitError>),
+    Passed(oneshot::Sender<()>),
 }
 
 impl Answer {
@@ -37,6 +38,7 @@ impl Answer {
         match self {
             Answer::Command(to, answer) => drop(to.send(answer)),
             Answer::Report(to, answer) => drop(to.send(answer)),
+            Answer::Passed(to) => drop(to.send(())),
         }
     }
 }
@@ -127,6 +129,7 @@ impl<S: Store> Round<S> {
                 self.agenda.open(matters);
                 None
             }
+            Submission::Pass(answer) => Some(Answer::Passed(answer)),
             Submission::Prune => {
                 self.prune();
                 None

@@ -6,67 +6,115 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use muster_model::name::{MachineId, ModelId};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::ProvisionError;
+
+/// How long an agent may take to let what runs come to its end, in seconds; then it is killed.
+const PATIENCE: i64 = 60;
 
 fn at(what: &'static str) -> impl Fn(io::Error) -> ProvisionError {
     move |source| ProvisionError::Host { what, source }
 }
 
 /// Starts the agent of this host, unless it runs.
-pub(super) fn start(folder: &Path, agent: &Path, config: &str) -> Result<(), ProvisionError> {
+pub(super) fn start(
+    folder: &Path,
+    agent: &Path,
+    (model, machine): (ModelId, MachineId),
+    config: &str,
+) -> Result<(), ProvisionError> {
     fs::create_dir_all(folder).map_err(at("make the folder of"))?;
     if running(folder).is_some() {
         return Ok(());
     }
-    let path = folder.join("agent.toml");
-    crate::disk::write(&path, config.as_bytes(), 0o600)
-        .map_err(|(_, source)| ProvisionError::Host { what: "configure", source })?;
+    let write = |name: &str, text: &str| {
+        crate::disk::write(&folder.join(name), text.as_bytes(), 0o600)
+            .map_err(|(_, source)| ProvisionError::Host { what: "configure", source })
+    };
+    write("agent.toml", config)?;
+    // Whoever clears up after it, be it without any records, knows whose things these are.
+    write("machine", &format!("{model}/{machine}"))?;
     let log = fs::File::create(folder.join("agent.log")).map_err(at("open the log of"))?;
     let errors = log.try_clone().map_err(at("open the log of"))?;
     let child = Command::new(agent)
         .arg("--config")
-        .arg(&path)
+        .arg(folder.join("agent.toml"))
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
         .process_group(0)
         .spawn()
         .map_err(at("start"))?;
-    let id = child.id().to_string();
     // It outlives a controller that starts again, and is found by this file.
-    crate::disk::write(&folder.join("pid"), id.as_bytes(), 0o600)
-        .map_err(|(_, source)| ProvisionError::Host { what: "note", source })
+    write("pid", &child.id().to_string())
 }
 
-/// Ends the agent of this host and forgets its folder.
-pub(super) fn stop(folder: &Path) -> Result<(), ProvisionError> {
+/// Ends the agent of this host, takes away what it left and forgets its folder. Answers where the
+/// data of kept storage is, which stays (reliability document, R14).
+pub(super) fn stop(folder: &Path, agent: &Path) -> Result<Vec<String>, ProvisionError> {
     if let Some(pid) = running(folder) {
-        match kill(pid, Signal::SIGTERM) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => return Err(at("end")(errno.into())),
-        }
+        end(pid).map_err(at("end"))?;
     }
+    let kept = clear_up(folder, agent).map_err(at("clear up after"))?;
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("clear up after")(error)),
-        _ => Ok(()),
+        _ => Ok(kept),
     }
 }
 
-/// Ends every agent of this host.
-pub(super) fn stop_all(root: &Path) -> Result<(), ProvisionError> {
+/// Ends every agent of this host, and answers where kept data is.
+pub(super) fn stop_all(root: &Path, agent: &Path) -> Result<Vec<String>, ProvisionError> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(at("look for")(error)),
     };
+    let mut kept = Vec::new();
     for entry in entries {
-        stop(&entry.map_err(at("look for"))?.path())?;
+        kept.extend(stop(&entry.map_err(at("look for"))?.path(), agent)?);
     }
-    Ok(())
+    Ok(kept)
+}
+
+/// Asks a process to end and waits until it has; one that does not is killed.
+fn end(pid: Pid) -> io::Result<()> {
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        opened => opened?,
+    };
+    for signal in [Signal::TERM, Signal::KILL] {
+        match pidfd_send_signal(&process, signal) {
+            Err(rustix::io::Errno::SRCH) => return Ok(()),
+            sent => sent?,
+        }
+        let patience = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+        if poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience))? > 0 {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("it does not end"))
+}
+
+/// Lets the agent's own program take away what the agent left. One that never began left nothing.
+fn clear_up(folder: &Path, agent: &Path) -> io::Result<Vec<String>> {
+    let whose = match fs::read_to_string(folder.join("machine")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        whose => whose?,
+    };
+    let output = Command::new(agent)
+        .arg("--config")
+        .arg(folder.join("agent.toml"))
+        .args(["--purge", whose.trim()])
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(io::Error::other(said));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
 /// The agent that the folder's note names, if it runs and is one.
@@ -76,5 +124,44 @@ fn running(folder: &Path) -> Option<Pid> {
     let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let config = folder.join("agent.toml");
     let own = String::from_utf8_lossy(&command).contains(&*config.to_string_lossy());
-    own.then(|| Pid::from_raw(pid))
+    own.then(|| Pid::from_raw(pid)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// An agent that runs until it is asked to end, and a moment longer.
+    const AGENT: &str = "#!/bin/sh
+folder=$(dirname \"$2\")
+if [ \"$3\" = --purge ]; then
+    test -e \"$folder/ended\" || exit 1
+    echo \"/kept/of/$4\"
+    exit 0
+fi
+trap 'sleep 0.2; touch \"$folder/ended\"; exit 0' TERM
+touch \"$folder/ready\"
+while :; do sleep 0.05; done
+";
+
+    #[test]
+    fn r14_an_agent_has_ended_before_what_it_left_is_taken_away() {
+        let root = tempfile::tempdir().unwrap();
+        let agent = root.path().join("agent");
+        fs::write(&agent, AGENT).unwrap();
+        fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+        let hosts = root.path().join("hosts");
+        let folder = hosts.join("one");
+        let model: ModelId = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+        start(&folder, &agent, (model, MachineId(4)), "").unwrap();
+        while !folder.join("ready").exists() {
+            std::thread::yield_now();
+        }
+        let kept = stop_all(&hosts, &agent).unwrap();
+        assert_eq!(kept, [format!("/kept/of/{model}/4")]);
+        assert!(!folder.exists());
+        assert!(stop(&folder, &agent).unwrap().is_empty(), "nothing is left to do");
+    }
 }

@@ -96,7 +96,8 @@ impl Provisioner {
         if machine.host {
             let address = self.plan.local_address;
             let config = self.agent_config(&[address], model, id, token.expose());
-            host::start(&self.plan.host_root.join(name), &self.plan.agent, &config)?;
+            let at = (model, id);
+            host::start(&self.plan.host_root.join(name), &self.plan.agent, at, &config)?;
             return report(ledger, model, id, |r| {
                 r.instance = Some("this host".to_owned());
                 r.state = Instance::Running;
@@ -128,7 +129,13 @@ impl Provisioner {
         name: &str,
     ) -> Result<(), ProvisionError> {
         if machine.host {
-            host::stop(&self.plan.host_root.join(name))?;
+            let (folder, agent) = (self.plan.host_root.join(name), self.plan.agent.clone());
+            let kept = tokio::task::spawn_blocking(move || host::stop(&folder, &agent))
+                .await
+                .map_err(ProvisionError::Thread)??;
+            for path in kept {
+                tracing::info!(machine = name, path, "the data of kept storage stays");
+            }
         } else if let Some(substrate) = self.plan.substrate.clone() {
             let name = name.to_owned();
             tokio::task::spawn_blocking(move || substrate.destroy(&name))

@@ -63,7 +63,12 @@ pub(super) async fn goal(
 ) -> Result<Response<Body>, Failure> {
     let (model, machine) = session.machine()?;
     let After { after } = query(address)?;
-    let held = app.hearing.hold(model, machine);
+    let (held, had_lapsed) = app.hearing.hold(model, machine);
+    if had_lapsed {
+        // Its leads may be given away at this very moment: what it is told of them, and the lease
+        // that it gets, is as of after that (R10).
+        app.ledger.pass().await?;
+    }
     let present = app.ledger.estate().revision();
     let mut touched = app.ledger.wakers().follow(model, machine, present);
     let until = tokio::time::Instant::now() + app.times.poll;

@@ -97,7 +97,7 @@ pub(super) async fn append(
             format!("{size} bytes; at most {} are kept as one", row.body_limit),
         )));
     }
-    let Some(_turn) = app.claims.turn(&user) else {
+    let Some(_turn) = app.uploads.turn(&user) else {
         return Err(Failure::busy("this user sends as much as it may at a time already"));
     };
     let (pieces, waiting) = mpsc::channel::<Bytes>(WAITING);
@@ -219,7 +219,8 @@ fn refuse(error: StoreError) -> Failure {
             Failure::unavailable("somebody else is sending the same bytes; try again")
         }
         StoreError::Offset { .. } | StoreError::Size { .. } | StoreError::Mismatch { .. } => {
-            Failure::refused(Refusal::new(Code::Invalid, text))
+            let refusal = Refusal::new(Code::Invalid, text);
+            Failure::refused(refusal.hint("nothing wrong was kept; give the same command again"))
         }
         StoreError::Full { .. } => {
             Failure::unavailable(format!("{text}; free some there, and send again"))

@@ -14,30 +14,23 @@ use muster_model::name::UserName;
 use muster_model::record::{CharmRecord, ControllerAccess, ModelAccess, Resource, User};
 use muster_model::{Model, Timestamp};
 use muster_resources::Digest;
-use tokio::sync::Semaphore;
-
-/// Users whose uploads are told apart at a time; beyond it, those that send nothing are forgotten.
-const USERS: usize = 1_000;
 
 /// Claims that are remembered; beyond it the oldest is forgotten, and its bytes are sent again.
 const CLAIMS: usize = 10_000;
 
-/// Who has sent which bytes, and who sends some now. In memory: after a restart the client is told
+/// Who has sent which bytes. In memory: after a restart the client is told
 /// that the bytes are not here, and sends them again.
 #[derive(Clone, Debug)]
 pub struct Claims {
     shown: Arc<Mutex<BTreeMap<(UserName, Digest), Timestamp>>>,
-    sending: Arc<Mutex<BTreeMap<UserName, Arc<Semaphore>>>>,
-    uploads: usize,
     kept: Duration,
 }
 
 impl Claims {
-    /// No claims yet. A user may make so many uploads side by side; what it sent is its own to name
-    /// for a while.
+    /// No claims yet. What a user sent is its own to name for a while.
     #[must_use]
-    pub fn new(uploads: usize, kept: Duration) -> Claims {
-        Claims { shown: Arc::default(), sending: Arc::default(), uploads, kept }
+    pub fn new(kept: Duration) -> Claims {
+        Claims { shown: Arc::default(), kept }
     }
 
     /// A user has sent all of these bytes.
@@ -67,17 +60,6 @@ impl Claims {
         drop(shown);
         at.is_some_and(|at| now.since(at) < self.kept)
             || written_by(estate, user).any(|model| names(model, digest))
-    }
-
-    /// A turn to send bytes; none if the user sends as many as it may already.
-    pub(super) fn turn(&self, user: &UserName) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        if sending.len() >= USERS {
-            sending.retain(|_, turns| turns.available_permits() < self.uploads);
-        }
-        let turns = sending.entry(user.clone());
-        let turns = turns.or_insert_with(|| Arc::new(Semaphore::new(self.uploads)));
-        Arc::clone(turns).try_acquire_owned().ok()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
-use muster_api::body::{Submission, TeardownBody};
+use muster_api::body::{Submission, TeardownBody, TornDown};
 use muster_api::route::Route;
 use muster_charms::Charm;
 use muster_model::Refusal;
@@ -166,6 +166,7 @@ async fn read_charm(app: &App, user: &User, asked: &mut AddCharm) -> Result<(), 
     let reading = tokio::task::spawn_blocking(move || {
         let refuse = |error: &dyn std::error::Error| {
             Refusal::new(Code::Invalid, format!("cannot read the charm: {}", crate::Chain(error)))
+                .hint("`muster charm lint FOLDER` says what a charm must be")
         };
         let blob = blobs.blob_of_size(&digest, size).map_err(|_| {
             Refusal::new(Code::Missing, format!("the bytes {digest} are not here"))
@@ -198,10 +199,11 @@ pub(super) async fn teardown(
             format!("this controller is not \"{}\"", asked.name),
         )));
     }
-    app.provisioner
+    let left = app
+        .provisioner
         .remove_everything()
         .await
         .map_err(|error| Failure::internal("remove its machines", &error))?;
     app.shutdown.cancel();
-    Ok(json(&()))
+    Ok(json(&TornDown { left }))
 }

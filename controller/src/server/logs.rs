@@ -10,6 +10,7 @@ use futures_util::stream;
 use muster_api::LogQuery;
 use muster_api::body::{LogBatch, LogLine, LogReceipt};
 use muster_api::route::Route;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -70,10 +71,17 @@ pub(super) async fn read(
     if !asked.follow {
         return Ok(Response::new(Body::from(first)));
     }
+    let turn = session.watch(app)?;
     let mut still = tokio::time::interval(app.times.revocation);
     still.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let following =
-        Following { app: app.clone(), session, follow, filter: Filter::new(&asked), still };
+    let following = Following {
+        app: app.clone(),
+        session,
+        follow,
+        filter: Filter::new(&asked),
+        still,
+        _turn: turn,
+    };
     let rest = stream::unfold(following, |mut following| async move {
         let line = following.next().await?;
         Some((Bytes::from(encode(&line)), following))
@@ -90,6 +98,7 @@ struct Following {
     session: Session,
     follow: broadcast::Receiver<Arc<LogLine>>,
     filter: Filter,
+    _turn: OwnedSemaphorePermit,
     /// When it is looked again whether the right to it stands (S33).
     still: tokio::time::Interval,
 }

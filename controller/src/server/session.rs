@@ -6,6 +6,7 @@ use muster_model::access::access_of;
 use muster_model::name::{MachineId, ModelId};
 use muster_model::record::{ControllerAccess, ModelAccess, Subject, TokenHash, User};
 use muster_model::{Caller, Refusal};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::problem::Failure;
@@ -37,6 +38,15 @@ impl Session {
             Some(Caller::Machine { model, machine }) => Ok((*model, *machine)),
             _ => Err(Failure::unauthenticated()),
         }
+    }
+
+    /// A turn to watch something for a while.
+    pub(super) fn watch(&self, app: &App) -> Result<OwnedSemaphorePermit, Failure> {
+        let token = self.token.ok_or_else(Failure::unauthenticated)?;
+        let turn = app.watches.turn(&token);
+        turn.ok_or_else(|| {
+            Failure::busy("this session watches as much as it may at a time already")
+        })
     }
 
     /// The model that the path names.

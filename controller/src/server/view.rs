@@ -116,6 +116,7 @@ pub(super) async fn wait(
 ) -> Result<Response<Body>, Failure> {
     let id = session.model()?;
     let wait: Wait = body(row, request).await?;
+    let _turn = session.watch(app)?;
     let until = tokio::time::Instant::now() + Duration::from_millis(wait.timeout_ms).min(LONGEST);
     let what = needed(&wait.condition);
     let mut estates = app.ledger.watch();

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use muster_model::record::{Key, Record};
 use muster_model::{Revision, Txn};
@@ -109,6 +110,10 @@ fn database(folder: &Path) -> PathBuf {
     folder.join("store.db")
 }
 
+/// How long the lock of a controller that ended is waited for. It is let go of with the last
+/// descriptor, and a process that is being started holds a copy until it has become its program.
+const LET_GO: Duration = Duration::from_secs(2);
+
 /// Two controllers on one data directory would each believe their own memory.
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
@@ -119,13 +124,19 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
         .write(true)
         .open(&path)
         .map_err(|source| StoreError::File { what: "open", path: shown.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(StoreError::InUse(folder.display().to_string()))
-        }
-        Err(std::fs::TryLockError::Error(source)) => {
-            Err(StoreError::File { what: "lock", path: shown, source })
+    let deadline = Instant::now() + LET_GO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse(folder.display().to_string()));
+            }
+            Err(std::fs::TryLockError::Error(source)) => {
+                return Err(StoreError::File { what: "lock", path: shown, source });
+            }
         }
     }
 }

@@ -155,6 +155,11 @@ async fn s06_a_machine_speaks_for_itself_and_its_own_units() {
     let lies = [
         facts(own.machine),
         ReportBody::MachineDone { machine: own.machine },
+        ReportBody::Discarded {
+            machine: own.machine,
+            storage: "data/0".parse().unwrap(),
+            trouble: String::new(),
+        },
         rest(own.machine, "hello/0"),
         rest(beside.machine, "hello/0"),
         now("hello/0", NowReport::WorkloadVersion("6".to_owned())),

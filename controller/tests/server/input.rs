@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_api::CallError;
 use muster_api::body::BlobState;
 use muster_api::client::Upload;
-use muster_api::route::{Method, TABLE};
+use muster_api::route::{Admits, Method, Route, TABLE};
 use muster_charms::StorageDirective;
 use muster_model::command::{AddCharm, Deploy, EndpointRef, ModelCommand, ResourceFile};
 use muster_model::name::{CharmUrl, ModelId};
 use muster_model::record::{ControllerAccess, ModelAccess, Placement};
 use muster_model::refusal::Code;
+use muster_model::view::{Condition, Wait};
 use muster_resources::Digest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -61,7 +62,9 @@ impl World {
         async move {
             let before = self.house.revision().await;
             let refusal = refused(self.house.do_in(self.model, command).await);
-            let said = format!("{} {}", refusal.message, refusal.hint.unwrap_or_default());
+            let way_out = refusal.hint.unwrap_or_default();
+            assert!(!way_out.is_empty(), "{at}: no way out of: {}", refusal.message);
+            let said = format!("{} {way_out}", refusal.message);
             assert_eq!(refusal.code, code, "{at}: {said}");
             for word in words {
                 assert!(said.contains(word), "{at}: {word:?} is not in: {said}");
@@ -235,7 +238,11 @@ async fn r21_uploads_are_checked_and_go_on_where_they_broke_off() {
     let url = house.url(&format!("/v1/blobs/{wrong}?offset=0&size=5"));
     let answer = http.put(url).bearer_auth(&admin).body("wrong").send().await.unwrap();
     assert_eq!(answer.status(), 400);
-    assert!(answer.text().await.unwrap().contains("has the digest"));
+    let said = answer.text().await.unwrap();
+    assert!(
+        said.contains("has the digest") && said.contains("give the same command again"),
+        "{said}"
+    );
     assert_eq!(
         house.root().blob_state(&wrong).await.unwrap(),
         BlobState::Partial { offset: 0 },
@@ -312,11 +319,23 @@ async fn s20_bodies_and_heads_beyond_their_limits_are_refused() {
     let post = |path: &str, body: Vec<u8>| {
         http.post(house.url(path)).bearer_auth(&admin).body(body).send()
     };
-    for row in TABLE.iter().filter(|row| row.method == Method::Post && row.path == "/v1/commands") {
-        let limit = usize::try_from(row.body_limit).unwrap();
-        let answer = post(row.path, vec![b' '; limit + 1]).await.unwrap();
-        assert_eq!(answer.status(), 413, "{}", row.path);
-        assert!(answer.text().await.unwrap().contains(&limit.to_string()));
+    let model = house.model("one").await;
+    let before = house.revision().await.max(before);
+    let of_users = |row: &&Route| {
+        let users = [Admits::Users, Admits::Superusers, Admits::ModelReaders];
+        row.method == Method::Post && users.contains(&row.admits)
+    };
+    let rows: Vec<&Route> = TABLE.iter().filter(of_users).collect();
+    assert!(rows.len() >= 3, "commands, wait, teardown");
+    for row in rows {
+        let (path, limit) = (row.path.replace("{model}", &model.to_string()), row.body_limit);
+        let limit = usize::try_from(limit).unwrap();
+        for (length, status) in [(limit - 1, 400), (limit, 400), (limit + 1, 413)] {
+            let answer = post(&path, vec![b' '; length]).await.unwrap();
+            assert_eq!(answer.status(), status, "{length} bytes to {}", row.path);
+            let said = answer.text().await.unwrap();
+            assert!(status == 400 || said.contains(&limit.to_string()), "{said}");
+        }
     }
     for (body, word) in [
         (&b"{"[..], "EOF"),
@@ -360,4 +379,22 @@ async fn s20_bodies_and_heads_beyond_their_limits_are_refused() {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s20_a_session_watches_so_much_at_a_time_and_no_more() {
+    let house = House::tuned(|settings| settings.limits.watches = 2).await;
+    let model = house.model("one").await;
+    let follow = muster_api::LogQuery { follow: true, ..Default::default() };
+    let one = house.root().logs(model, &follow).await.unwrap();
+    let other = house.root().logs(model, &follow).await.unwrap();
+    let condition = Condition::Changed { after: muster_model::Revision(u64::MAX) };
+    let wait = Wait { condition, timeout_ms: 1 };
+    let said = house.root().wait(model, &wait).await.unwrap_err().to_string();
+    assert!(said.contains("watches as much as it may"), "{said}");
+    assert!(house.root().logs(model, &follow).await.is_err());
+    // Who let go of one may have another.
+    drop(one);
+    crate::common::until(|| async { house.root().wait(model, &wait).await.ok() }).await;
+    drop(other);
 }

@@ -9,7 +9,7 @@ use muster_controller::store::{Embedded, Store};
 use muster_controller::{identity, ledger, now};
 use muster_model::record::{Key, Record, Request, Subject};
 use muster_model::reply::{Outcome, Reply};
-use muster_model::upkeep::{ANSWERS, LEASE, lapsed_leaders};
+use muster_model::upkeep::{ANSWERS, lapsed};
 use muster_model::view::Heard;
 use muster_model::{Estate, Revision, Timestamp, Txn};
 use muster_resources::Digest;
@@ -31,29 +31,24 @@ async fn r10_the_lead_is_given_away_after_the_lease_and_not_before() {
     let leader = |estate: &Estate| estate.model(model).unwrap().leader(&application).cloned();
     let first = leader(&ledger.estate()).unwrap();
     let machine = ledger.estate().model(model).unwrap().unit(&first).unwrap().machine;
-    let silent_for = |span: Duration| {
+    let silent = |lapsed: bool| {
         let mut heard = Heard::default();
-        heard.silent.insert((model, machine), now() - span);
+        heard.silent.insert((model, machine), now());
+        heard.lapsed.extend(lapsed.then_some((model, machine)));
         Arc::new(heard)
     };
-    let margin = Duration::from_secs(5);
-    let early = silent_for(LEASE - margin);
-    assert!(lapsed_leaders(&ledger.estate(), &early, now()).is_empty());
-    say.send_replace(early);
+    assert!(lapsed(&ledger.estate(), &silent(false)).is_empty());
+    say.send_replace(silent(false));
     // Asked to look although nothing has lapsed, it leaves the lead where it is.
-    let late = silent_for(LEASE + margin);
-    let matters = lapsed_leaders(&ledger.estate(), &late, now());
+    let matters = lapsed(&ledger.estate(), &silent(true));
     assert!(!matters.is_empty());
     ledger.look(matters.clone()).unwrap();
-    let again = ledger.look(Vec::new());
-    again.unwrap();
-    let before = ledger.estate().revision();
-    // A report is answered after the looking, which came before it.
+    ledger.pass().await.unwrap();
     assert_eq!(leader(&ledger.estate()), Some(first.clone()));
-    say.send_replace(late);
+    say.send_replace(silent(true));
     ledger.look(matters).unwrap();
-    until(|| async { (leader(&ledger.estate()) != Some(first.clone())).then_some(()) }).await;
-    assert!(ledger.estate().revision() > before);
+    ledger.pass().await.unwrap();
+    assert_ne!(leader(&ledger.estate()), Some(first));
     drop(ledger);
     tokio::task::spawn_blocking(move || thread.join()).await.unwrap().unwrap();
 }

@@ -97,12 +97,44 @@ async fn s01_who_says_nothing_is_shown_the_door() {
     closed("a connection without a handshake", Box::new(silent)).await;
     let quiet = connect(&house).await;
     closed("a connection without a request", Box::new(quiet)).await;
-    let mut half = connect(&house).await;
-    half.write_all(b"GET /v1/version HTTP/1.1\r\nHost:").await.unwrap();
-    closed("a request without an end", Box::new(half)).await;
     let mut done = connect(&house).await;
     done.write_all(b"GET /v1/version HTTP/1.1\r\nHost: m\r\n\r\n").await.unwrap();
     closed("a connection after its request", Box::new(done)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s01_a_head_that_does_not_end_is_not_waited_for_as_a_rest_between_requests_is() {
+    let house = House::tuned(|settings| {
+        settings.times.head = Duration::from_millis(300);
+        settings.times.idle = Duration::from_secs(3600);
+    })
+    .await;
+    let whole = b"GET /v1/version HTTP/1.1\r\nHost: m\r\n\r\n";
+    let half = b"GET /v1/version HTTP/1.1\r\nHost:";
+    let mut first = connect(&house).await;
+    first.write_all(half).await.unwrap();
+    let mut later = connect(&house).await;
+    later.write_all(whole).await.unwrap();
+    let mut answer = [0; 12];
+    later.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let mut resting = connect(&house).await;
+    resting.write_all(whole).await.unwrap();
+    later.write_all(half).await.unwrap();
+    // A letter now and then is no end.
+    let trickle = tokio::spawn(async move {
+        while later.write_all(b"x").await.is_ok() && later.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut rest = Vec::new();
+    let patience = Duration::from_secs(10);
+    // How it is closed does not matter.
+    drop(tokio::time::timeout(patience, first.read_to_end(&mut rest)).await.unwrap());
+    tokio::time::timeout(patience, trickle).await.unwrap().unwrap();
+    // One that rests is still open, and is served.
+    resting.write_all(whole).await.unwrap();
+    resting.read_exact(&mut answer).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use muster_console::outcome::Chain;
 use muster_tests::call;
 use muster_tests::demo::{self, Order, Place};
-use muster_tests::fail::Chain;
 use muster_tests::voice::Voice;
 
 /// Deploys a Ceph gateway, a Spark cluster and a MariaDB onto system containers of this host, counts

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use muster_console::outcome::Chain;
 use muster_tests::call::{self, Call};
-use muster_tests::fail::Chain;
 use muster_tests::measure::child::{self, Inner};
 use muster_tests::measure::{self, Bench, MeasureError, log, table};
 use muster_tests::voice::Voice;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use muster_tests::fail::Chain;
+use muster_console::outcome::Chain;
 use muster_tests::parts;
 use muster_tests::voice::Voice;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use muster_console::outcome::Chain;
 use muster_tests::call;
-use muster_tests::fail::Chain;
 use muster_tests::verify;
 use muster_tests::voice::Voice;
 

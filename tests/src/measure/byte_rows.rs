@@ -115,7 +115,7 @@ struct Place {
 impl Place {
     fn prepare() -> Result<Self, MeasureError> {
         let wrong = |error: parts::PartsError| {
-            MeasureError::Unequal(crate::fail::Chain(&error).to_string())
+            MeasureError::Unequal(muster_console::outcome::Chain(&error).to_string())
         };
         let voice = Voice::new();
         let cache = Cache::open(Path::new(parts::HOME), &voice).map_err(wrong)?;

@@ -52,7 +52,7 @@ pub struct Installation {
 
 /// Says what was wrong, whatever it was.
 pub(super) fn wrong(error: &dyn std::error::Error) -> MeasureError {
-    MeasureError::Unequal(crate::fail::Chain(error).to_string())
+    MeasureError::Unequal(muster_console::outcome::Chain(error).to_string())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]

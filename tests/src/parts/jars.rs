@@ -14,8 +14,8 @@ use super::archive::Tarball;
 use super::cache::{Cache, Part};
 use super::fetch::{self, Jar, Sdist};
 use super::{PartsError, io_error};
-use crate::fail::Chain;
 use crate::voice::{Megabytes, Voice, Work};
+use muster_console::outcome::Chain;
 
 /// Which hadoop-aws, with which SDK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

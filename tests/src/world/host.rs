@@ -70,6 +70,8 @@ pub struct Host {
     pub(crate) mounts: BTreeSet<StorageId>,
     gone: BTreeSet<UnitName>,
     tasks: BTreeSet<TaskId>,
+    /// Storage whose end was told.
+    pub(crate) discarded: BTreeSet<StorageId>,
     done: bool,
 }
 
@@ -93,6 +95,7 @@ impl Host {
             mounts: BTreeSet::new(),
             gone: BTreeSet::new(),
             tasks: BTreeSet::new(),
+            discarded: BTreeSet::new(),
             done: false,
         }
     }
@@ -109,6 +112,7 @@ impl Host {
         self.lease = None;
         self.lock = None;
         self.gone.clear();
+        self.discarded.clear();
         self.done = false;
     }
 
@@ -124,6 +128,12 @@ impl Host {
         self.journals.is_empty() && self.mounts.is_empty()
     }
 
+    /// Whether a unit here takes itself for the leader.
+    pub(crate) fn believes_to_lead(&self, unit: &UnitName, now: Timestamp) -> bool {
+        let wanted = self.goal.as_ref().and_then(|goal| goal.units.get(unit));
+        wanted.is_some_and(|wanted| wanted.leader) && self.lease.is_some_and(|until| until > now)
+    }
+
     /// The next moment at which time alone changes something here.
     pub(crate) fn wakes(&self) -> Option<Timestamp> {
         let units = self.units.values().filter_map(|unit| unit.wakes);
@@ -135,11 +145,15 @@ impl World {
     /// Takes note of who is not heard.
     pub(crate) fn listen(&mut self) {
         self.heard.silent.clear();
+        self.heard.lapsed.clear();
         for (at, host) in &self.hosts {
             let known = self.estate.model(at.0).is_some_and(|model| model.facts(at.1).is_some());
             let quiet = self.now.since(host.heard_at);
             if host.is_cut_off(self.now) && known && quiet > QUIET {
                 self.heard.silent.insert(*at, host.heard_at);
+                if quiet > LEASE {
+                    self.heard.lapsed.insert(*at);
+                }
             }
         }
     }
@@ -182,6 +196,7 @@ impl World {
             host.silent_until = None;
             host.heard_at = self.now;
             self.heard.silent.remove(&at);
+            self.heard.lapsed.remove(&at);
             if self.speak(at, host)? {
                 return Ok(true);
             }
@@ -229,7 +244,12 @@ impl World {
             host.tasks.insert(task);
             return Ok(true);
         }
-        if goal.life != Life::Alive && goal.units.is_empty() && !host.done {
+        let doomed = goal.discard.iter().find(|id| !host.discarded.contains(id)).cloned();
+        if let Some(id) = doomed {
+            return self.discard(at, host, id).map(|()| true);
+        }
+        let empty = goal.units.is_empty() && goal.discard.is_empty();
+        if goal.life != Life::Alive && empty && !host.done {
             let body = ReportBody::MachineDone { machine: at.1 };
             if let Err(refusal) = self.tell(at, host, body)? {
                 return Err(Broken(format!("machine {} may not go: {refusal}", at.1)).into());

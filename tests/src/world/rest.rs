@@ -121,14 +121,23 @@ impl World {
         }
         let mut agenda = Agenda::everything(&self.estate);
         let mut stuck = Vec::new();
-        let more = upkeep::next(&self.estate, &mut agenda, &self.heard, self.now, |matter, why| {
-            stuck.push(format!("{matter:?}: {why}"));
-        });
+        let more =
+            upkeep::next(&self.estate, &mut agenda, &self.heard, self.wall(), |matter, why| {
+                stuck.push(format!("{matter:?}: {why}"));
+            });
         if let Some(more) = more {
             return broken(format!("I20: upkeep at rest writes {:?}", more.txn.writes));
         }
         if let Some(stuck) = stuck.first() {
             return broken(format!("R28: upkeep cannot go on: {stuck}"));
+        }
+        for model in self.estate.models() {
+            let storages = model.table::<Storage>().values().filter(|s| s.life.is_alive());
+            for storage in storages {
+                if storage.machine.and_then(|machine| model.machine(machine)).is_none() {
+                    return broken(format!("R14: storage {} is lost with its machine", storage.id));
+                }
+            }
         }
         for token in self.estate.table::<Token>().values() {
             if let Subject::Machine { model, machine } | Subject::Join { model, machine } =
@@ -196,6 +205,20 @@ impl World {
         }
     }
 
+    /// Everything that is wanted has its data on disk, and nothing else has (R14).
+    fn check_data(&self, at: At, host: &super::Host, model: &Model) -> Result<(), Broken> {
+        let here = model.table::<Storage>().values().filter(|s| s.machine == Some(at.1));
+        let wanted: BTreeSet<_> = here.map(|storage| storage.id.clone()).collect();
+        if let Some(lost) = wanted.difference(&host.disk).next() {
+            return broken(format!("R14: the data of {lost} on machine {} is lost", at.1));
+        }
+        let parked = host.journals.keys().any(|name| self.watch.went_by_force(at.0, name));
+        match host.disk.difference(&wanted).find(|_| !parked && !self.watch.forced_storage(at.0)) {
+            Some(left) => broken(format!("R14: machine {} has data of {left}, which is not", at.1)),
+            None => Ok(()),
+        }
+    }
+
     /// What is on a machine is what the records say.
     fn check_host(&self, at: At, host: &super::Host) -> Result<(), Broken> {
         let Some(model) = self.estate.model(at.0) else { return Ok(()) };
@@ -220,6 +243,7 @@ impl World {
                 at.1, host.mounts
             ));
         }
+        self.check_data(at, host, model)?;
         for (name, local) in &host.journals {
             let Some(goal) = host.goal.as_ref().and_then(|goal| goal.units.get(name)) else {
                 // Who went by force while its machine was away is parked there (R7). Of one that was

@@ -53,10 +53,7 @@ impl World {
             report.state = Instance::ProvisioningError;
             "no room".clone_into(&mut report.message);
         } else if alive {
-            let hash = join(at);
-            let subject = Subject::Join { model: at.0, machine: at.1 };
-            let token = EstateCommand::AddToken { hash, subject, seconds: Some(3600) };
-            self.ordered(&Command::Estate(token))?;
+            self.invite(at, 0)?;
             let now = self.now;
             self.hosts.entry(at).or_insert_with(|| Host::new(now));
         } else {
@@ -74,11 +71,30 @@ impl World {
         }
     }
 
+    /// A join token for a machine.
+    fn invite(&mut self, at: At, when: i64) -> Result<TokenHash, Broken> {
+        let (hash, subject) = (join(at, when), Subject::Join { model: at.0, machine: at.1 });
+        let token = EstateCommand::AddToken { hash, subject, seconds: Some(3600) };
+        self.ordered(&Command::Estate(token))?;
+        Ok(hash)
+    }
+
     /// The agent exchanges its join token for its own.
     pub(crate) fn enrol(&mut self, at: At) -> Result<(), Broken> {
-        let command = EstateCommand::Enrol { join: join(at), token: own(at) };
+        let command = EstateCommand::Enrol { join: join(at, 0), token: own(at) };
         let caller = Caller::Join { model: at.0, machine: at.1 };
-        match self.command_as(&caller, &Command::Estate(command))? {
+        let mut enrolled = self.command_as(&caller, &Command::Estate(command))?;
+        let expired = |world: &World| {
+            let token = world.estate.token(join(at, 0));
+            token.is_none_or(|token| token.expires.is_some_and(|at| at <= world.wall()))
+        };
+        if enrolled.is_err() && expired(self) {
+            // The wall clock went over the token's hour: somebody lets the machine join anew.
+            let join = self.invite(at, self.now.0)?;
+            let command = EstateCommand::Enrol { join, token: own(at) };
+            enrolled = self.command_as(&caller, &Command::Estate(command))?;
+        }
+        match enrolled {
             Ok(_) => Ok(()),
             Err(refusal) => broken(format!("S4: machine {} cannot enrol: {refusal}", at.1)),
         }
@@ -92,8 +108,8 @@ impl World {
     }
 }
 
-fn join(at: At) -> TokenHash {
-    TokenHash(crate::fixture::digest(&format!("join {} {}", at.0, at.1)))
+fn join(at: At, when: i64) -> TokenHash {
+    TokenHash(crate::fixture::digest(&format!("join {} {} {when}", at.0, at.1)))
 }
 
 fn own(at: At) -> TokenHash {

@@ -21,6 +21,9 @@ pub(crate) struct Watch {
     numbers: BTreeMap<(ModelId, &'static str), u32>,
     /// Units that were to go by force.
     forced: BTreeSet<(ModelId, UnitName)>,
+    /// Models in which storage was forgotten while its data may still be there: by force, or at the
+    /// operator's wish.
+    left: BTreeSet<ModelId>,
     /// What the hooks of each unit did.
     orders: BTreeMap<(ModelId, UnitName), Order>,
 }
@@ -49,6 +52,11 @@ impl Watch {
             {
                 self.forced.insert((*model, name.clone()));
             }
+            if let (Key::Storage(model, _), Some(Record::Storage(old)), None) = (key, &old, record)
+                && (old.force || old.life.is_alive())
+            {
+                self.left.insert(*model);
+            }
             if old.is_some() || record.is_none() {
                 continue;
             }
@@ -61,6 +69,11 @@ impl Watch {
     pub(crate) fn told(&mut self, model: ModelId, unit: &UnitName) -> Vec<String> {
         let Some(order) = self.orders.get_mut(&(model, unit.clone())) else { return Vec::new() };
         order.told_since()
+    }
+
+    /// Whether data may be left that no record speaks of.
+    pub(crate) fn forced_storage(&self, model: ModelId) -> bool {
+        self.left.contains(&model)
     }
 
     /// Whether a unit was to go by force.

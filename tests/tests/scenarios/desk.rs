@@ -12,10 +12,10 @@ use muster::commands::units::{Remove, Removed};
 use muster::{Said, parse};
 use muster_model::Model;
 use muster_model::command::{Deploy, ModelCommand, Refresh};
-use muster_model::name::{MachineId, ModelId, UnitName};
+use muster_model::name::{ApplicationName, MachineId, ModelId, UnitName};
 use muster_model::record::{Application, Placement, Relation, Storage, Unit};
 use muster_model::reply::Outcome;
-use muster_model::view::ViewRequest;
+use muster_model::view::{ViewRequest, uptake};
 use muster_tests::fixture::add_charm;
 use muster_tests::world::{World, named};
 
@@ -109,7 +109,14 @@ impl Desk {
                 Err(said) => return said,
             },
             Act::Refresh(asked) => match self.refresh(*asked) {
-                Ok(command) => vec![command],
+                Ok(command) => {
+                    let ModelCommand::Refresh(Refresh { application, .. }) = &command else {
+                        panic!("a refresh is one command");
+                    };
+                    let application = application.clone();
+                    let said = self.give(self.current, vec![command]);
+                    return said + &self.uptake(&application);
+                }
                 Err(said) => return said,
             },
             Act::Config(Config { application, set, reset, .. }) => {
@@ -140,6 +147,7 @@ impl Desk {
                 host: asked.host,
             }],
             Act::Storage(_) => return self.storage(),
+            Act::Machines(_) => return self.machines(),
             other => panic!("no story has needed {other:?} so far"),
         };
         self.give(self.current, commands)
@@ -149,6 +157,11 @@ impl Desk {
         let mut text = String::new();
         for command in commands {
             match self.world.command(model, command).expect("an invariant broke") {
+                Ok(Outcome::Removal(removal)) => {
+                    for (id, place) in &removal.left {
+                        writeln!(text, "the data of {id} is left in {place}").expect("text");
+                    }
+                }
                 Ok(_) => {}
                 Err(refusal) => {
                     writeln!(text, "ERROR {refusal}").expect("a String takes everything");
@@ -230,6 +243,15 @@ impl Desk {
         }))
     }
 
+    /// What becomes of a refresh on each unit, as it is said to the operator.
+    fn uptake(&self, application: &ApplicationName) -> String {
+        let now = self.world.estate.revision();
+        let view = self.model().view(&ViewRequest::default(), &self.world.heard, now);
+        let view = view.expect("the model is there");
+        let Some(seen) = view.applications.get(application) else { return String::new() };
+        seen.units.values().map(|unit| uptake(seen, unit) + "\n").collect()
+    }
+
     fn remove(&self, asked: Remove) -> ModelCommand {
         let Remove { destroy_storage, force, .. } = asked;
         match asked.what {
@@ -307,6 +329,28 @@ impl Desk {
             writeln!(text, "{id}: {whose}, {}", storage.life).expect("text");
         }
         if text.is_empty() { "no storage".to_owned() } else { text }
+    }
+
+    /// Machines with who lives there and what they keep, as people read it.
+    fn machines(&self) -> String {
+        let Some(view) = self.world.estate.model(self.current).and_then(|model| {
+            let now = self.world.estate.revision();
+            model.view(&ViewRequest::default(), &self.world.heard, now)
+        }) else {
+            return "the model is gone".to_owned();
+        };
+        let mut text = String::new();
+        for (id, machine) in &view.machines {
+            let units: Vec<String> = machine.units.iter().map(ToString::to_string).collect();
+            let holds: Vec<String> = machine.holds.iter().map(ToString::to_string).collect();
+            write!(text, "{id}: {}, units [{}]", machine.machine.life, units.join(", "))
+                .expect("text");
+            if !holds.is_empty() {
+                write!(text, ", holds storage {}", holds.join(", ")).expect("text");
+            }
+            text.push('\n');
+        }
+        if text.is_empty() { "no machines".to_owned() } else { text }
     }
 
     fn hooks(&mut self, units: &[&str]) -> String {

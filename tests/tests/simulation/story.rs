@@ -41,8 +41,13 @@ pub(crate) fn tell_to_the_end(
         for model in models {
             let destroy_storage = Some(world.random.below(2) == 0);
             let force = world.random.below(4) == 0;
-            let _refused =
-                world.command(model, ModelCommand::DestroyModel { destroy_storage, force })?;
+            let asked = ModelCommand::DestroyModel { destroy_storage, force };
+            if world.command(model, asked)?.is_err() {
+                // What is on machines that go with the model cannot be let go of.
+                let destroy_storage = Some(true);
+                let asked = ModelCommand::DestroyModel { destroy_storage, force };
+                let _gone = world.command(model, asked)?;
+            }
             for _ in 0..world.random.below(60) {
                 world.step()?;
             }

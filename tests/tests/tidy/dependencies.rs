@@ -15,7 +15,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("muster-model", &["muster-charms", "muster-resources"]),
     ("muster-resolver", &["muster-charms", "muster-model"]),
     ("muster-api", &["muster-model", "muster-resources"]),
-    ("muster-controller", &["muster-api", "muster-charms", "muster-model", "muster-resources"]),
+    (
+        "muster-controller",
+        &["muster-api", "muster-charms", "muster-console", "muster-model", "muster-resources"],
+    ),
     (
         "muster-agent",
         &[

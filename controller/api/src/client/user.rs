@@ -10,7 +10,7 @@ use muster_model::reply::Reply;
 use muster_model::view::{Finding, ModelSummary, ModelView, ViewRequest, Wait, WaitAnswer};
 
 use super::call::{CallError, Endpoint};
-use crate::body::{ControllerBody, Submission, TeardownBody, VersionBody, WhoamiBody};
+use crate::body::{ControllerBody, Submission, TeardownBody, TornDown, VersionBody, WhoamiBody};
 use crate::route::Name;
 
 /// How often a command whose answer was lost is sent again; its id makes that safe.
@@ -78,11 +78,10 @@ impl Client {
     ///
     /// # Errors
     /// If it is refused or the controller cannot be reached.
-    pub async fn teardown(&self, name: &str) -> Result<(), CallError> {
+    pub async fn teardown(&self, name: &str) -> Result<TornDown, CallError> {
         let body = TeardownBody { name: name.to_owned() };
         let request = self.endpoint.request(Name::Teardown, &[]).json(&body);
-        self.endpoint.send(request.timeout(Duration::from_secs(600))).await?;
-        Ok(())
+        self.endpoint.json(request.timeout(Duration::from_secs(600))).await
     }
 
     /// What is not as it must be; empty if all is well.

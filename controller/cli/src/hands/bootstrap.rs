@@ -279,9 +279,12 @@ pub(super) async fn kill(session: &mut Session<'_>, act: &KillController) -> Res
     let own = on.client.controller().await.map_err(|error| on.failed(error))?.controller.name;
     let torn = on.client.teardown(own.as_str()).await;
     wheel.finish_and_clear();
-    torn.map_err(|error| {
+    let torn = torn.map_err(|error| {
         on.failed(error).while_trying(format!("cannot destroy controller \"{name}\""))
     })?;
+    for path in torn.left {
+        session.desk.say(&format!("The data of kept storage stays in {path}"));
+    }
     if let Some(place) = &place {
         if !place.ended(act.timeout.unwrap_or(ENDS)).await? {
             return Err(Failure::new(format!(

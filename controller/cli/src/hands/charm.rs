@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use muster_charms::lint::{Level, lint};
 use muster_charms::{Charm, Tree};
 use muster_layers::{Library, Settings, candidates, compose};
 use muster_resources::archive::{self, Limits};
@@ -13,6 +14,9 @@ use crate::failure::Failure;
 
 /// The file that a composition leaves behind; a folder with layers and without it is a source.
 const COMPOSED: &str = ".build.manifest";
+
+/// Findings that are told one by one when a charm is deployed.
+const SHOWN: usize = 3;
 
 /// Folders in which layers are looked for, the first that has one wins.
 struct Shelf(Vec<PathBuf>);
@@ -81,11 +85,7 @@ pub(super) fn charm(desk: &mut Desk, act: &Act) -> Result<(), Failure> {
             let to = act.output.clone().unwrap_or_else(|| format!("{name}.charm"));
             pack(desk, &folder, &to)
         }
-        Verb::Lint => {
-            let charm = read(&folder)?;
-            desk.say(&format!("{} is a charm", charm.metadata.name));
-            Ok(())
-        }
+        Verb::Lint => check(desk, act, &folder),
     }
 }
 
@@ -121,6 +121,47 @@ fn read(folder: &Path) -> Result<Charm, Failure> {
     })
 }
 
+/// Says everything there is to say about a charm; fails if something in it cannot work.
+fn check(desk: &mut Desk, act: &Act, folder: &Path) -> Result<(), Failure> {
+    let tree =
+        if is_source(folder) { composed(desk, folder, &act.layers)? } else { tree::read(folder)? };
+    let remarks = lint(&tree);
+    let mut text = String::new();
+    for remark in &remarks {
+        text.push_str(&format!("{remark}\n   {}\n", remark.finding.way_out()));
+    }
+    desk.data(&text)?;
+    let errors = remarks.iter().filter(|remark| remark.level() == Level::Error).count();
+    if errors > 0 {
+        return Err(Failure::new(format!(
+            "`{}` is no charm that works: {errors} error(s)",
+            folder.display()
+        )));
+    }
+    let warnings = remarks.iter().filter(|remark| remark.level() == Level::Warning).count();
+    desk.say(&format!("`{}` is a charm, with {warnings} warning(s)", folder.display()));
+    Ok(())
+}
+
+/// What of a charm's folder is worth a word when it is deployed: what cannot work, and that there is
+/// more to read.
+pub(super) fn warn(desk: &mut Desk, tree: &Tree, folder: &Path) {
+    let remarks = lint(tree);
+    let (errors, rest): (Vec<_>, Vec<_>) =
+        remarks.iter().partition(|remark| remark.level() == Level::Error);
+    for remark in errors.iter().take(SHOWN) {
+        desk.warn(&format!("{remark}; {}", remark.finding.way_out()));
+    }
+    let warnings = rest.iter().filter(|remark| remark.level() == Level::Warning).count();
+    let more = warnings + errors.len().saturating_sub(SHOWN);
+    if more > 0 {
+        desk.warn(&format!(
+            "{more} thing(s) about this charm are worth a look: `muster charm lint {}`",
+            folder.display()
+        ));
+    }
+}
+
 /// A folder of this process alone, removed when it goes.
 pub(super) struct Scratch(pub(super) PathBuf);
 
@@ -138,5 +179,75 @@ impl Drop for Scratch {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::debug!(path = %self.0.display(), %error, "a scratch folder stays");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn desk() -> (Desk, Kept, Kept) {
+        let (out, err) = (Kept::default(), Kept::default());
+        (Desk::new(Box::new(out.clone()), Box::new(err.clone())), out, err)
+    }
+
+    #[test]
+    fn what_is_found_is_said_with_its_place_and_the_way_out_and_errors_fail() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("metadata.yaml", "name: wiki\nsummary: s\ndescription: d\nmaintainer: me\n");
+        write("dispatch", "");
+        let act = Act {
+            verb: Verb::Lint,
+            folder: folder.path().display().to_string(),
+            output: None,
+            layers: Vec::new(),
+        };
+        let (mut desk, out, _) = desk();
+        let failed = charm(&mut desk, &act).unwrap_err();
+        assert!(failed.to_string().contains("1 error(s)"), "{failed}");
+        let said = out.text();
+        for line in [
+            "E: dispatch: executable: dispatch is not executable\n   chmod +x dispatch\n",
+            "W: metadata.yaml:4: maintainer: maintainer \"me\" is not `Name <mail>`\n",
+        ] {
+            assert!(said.contains(line), "{said}");
+        }
+        // When it is deployed the error is told, and of the rest that there is some.
+        let (mut desk, _, err) = self::desk();
+        warn(&mut desk, &tree::outline(folder.path()).unwrap(), folder.path());
+        let said = err.text();
+        assert_eq!(said.lines().count(), 2, "{said}");
+        assert!(said.starts_with("WARNING E: dispatch: executable"), "{said}");
+        assert!(said.contains("`muster charm lint "), "{said}");
+        // Nothing but warnings is no failure.
+        write("hooks/install", "");
+        std::fs::remove_file(folder.path().join("dispatch")).unwrap();
+        charm(&mut desk, &act).unwrap();
     }
 }

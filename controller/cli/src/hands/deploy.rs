@@ -14,10 +14,10 @@ use muster_model::command::{
 use muster_model::name::{ApplicationName, CharmUrl, OptionName, ResourceName};
 use muster_model::record::Placement;
 use muster_model::reply::Outcome;
-use muster_model::view::{Condition, ViewRequest, Wait};
+use muster_model::view::{Condition, ViewRequest, Wait, uptake};
 use muster_resources::archive::{self, Limits};
 
-use super::charm::{Scratch, composed, is_source};
+use super::charm::{Scratch, composed, is_source, warn};
 use super::session::{Controller, Focus, Session};
 use super::upload::{Measured, measure, resource, send};
 use super::{bundle, files, tree};
@@ -50,10 +50,15 @@ impl Drop for Packed {
 async fn pack(session: &mut Session<'_>, path: &Path) -> Result<(Measured, Packed), Failure> {
     let scratch = if is_source(path) {
         let tree = composed(session.desk, path, &[])?;
+        warn(session.desk, &tree, path);
         let scratch = Scratch::new()?;
         tree::write(&tree, &scratch.0)?;
         Some(scratch)
     } else {
+        // A folder that cannot be read so is refused with its reason when it is packed.
+        if let Ok(outline) = tree::outline(path) {
+            warn(session.desk, &outline, path);
+        }
         None
     };
     let folder = session.store.folder().join("packed");
@@ -153,7 +158,8 @@ pub(super) fn check(
                 .hint(format!("It has: {}.", listed(&known))));
         };
         if let Err(error) = option.kind.parse_text(value) {
-            return Err(Failure::new(format!("option \"{key}\" of charm \"{name}\": {error}")));
+            return Err(Failure::new(format!("option \"{key}\" of charm \"{name}\": {error}"))
+                .hint(format!("Give it a value of type {}: --config {key}=VALUE", option.kind)));
         }
     }
     for (key, typed) in resources {
@@ -168,7 +174,8 @@ pub(super) fn check(
             return Err(Failure::new(format!(
                 "resource \"{key}\": file `{}` not found",
                 path.display()
-            )));
+            ))
+            .hint(format!("Name a file that is there: --resource {key}=PATH")));
         }
     }
     Ok(())
@@ -211,6 +218,14 @@ pub(super) async fn deploy(session: &mut Session<'_>, act: &Deploy) -> Result<()
         return Err(Failure::from(muster_console::flags::UsageError::rule(format!(
             "cannot use --num-units, --to or --constraints with subordinate application \"{application}\""
         ))));
+    }
+    let absent = local.charm.metadata.resources.keys();
+    for resource in absent.filter(|resource| !act.resources.contains_key(*resource)) {
+        session.desk.say(&format!(
+            "Resource \"{resource}\" is not given; `{} attach-resource {application} \
+             {resource}=PATH` gives it later",
+            session.desk.program
+        ));
     }
     let units = if subordinate { 0 } else { act.units.unwrap_or(1) as usize };
     let mut placements = act.placements.clone();
@@ -341,7 +356,7 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
         && config.is_empty()
         && act.storage.is_empty()
         && act.trust.is_none();
-    if local.is_none() && nothing {
+    if local.is_none() && nothing && !act.force_units {
         return Err(Failure::new(format!("{trying}: it was deployed from a path")).hint(format!(
             "Say where the new charm is: muster refresh {application} --path <path>"
         )));
@@ -381,6 +396,11 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
             session.desk.say(&format!("application \"{application}\" is already up-to-date"));
         }
         _ => {}
+    }
+    let what = ViewRequest { applications: application.to_string(), ..ViewRequest::default() };
+    let view = focus.view(&what).await?;
+    if let Some(seen) = view.applications.get(application) {
+        seen.units.values().for_each(|unit| session.desk.say(&uptake(seen, unit)));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use muster_model::reply::Outcome;
 use muster_model::view::{Condition, ModelSummary, ViewRequest, Wait};
 use tokio::time::Instant;
 
-use super::remove::{confirm_name, skips};
+use super::remove::{confirm_name, listing, skips};
 use super::session::{Controller, Focus, Session};
 use super::{files, progress};
 use crate::clock::Zone;
@@ -83,8 +83,15 @@ pub(super) async fn destroy(session: &mut Session<'_>, act: &DestroyModel) -> Re
     let focus = session.focus_on(Some(&act.model)).await?;
     let short = focus.short().to_owned();
     let trying = format!("cannot destroy model \"{short}\"");
+    let command =
+        ModelCommand::DestroyModel { destroy_storage: act.destroy_storage, force: act.force };
+    // Whatever stands against it is said before anybody is asked, and what is lost with it.
+    let planned = focus.ask(command.clone(), true).await;
+    let planned = planned.map_err(|failure| failure.while_trying(&trying))?;
     let what = ViewRequest { storage: true, ..ViewRequest::default() };
     let view = focus.view(&what).await?;
+    let listed = listing(&format!("model {short}"), &planned.outcome);
+    listed.lines().skip(1).for_each(|line| session.desk.say(line));
     if !act.no_prompt && !skips(session.desk) {
         let units: usize = view.applications.values().map(|a| a.units.len()).sum();
         let question = format!(
@@ -96,8 +103,6 @@ pub(super) async fn destroy(session: &mut Session<'_>, act: &DestroyModel) -> Re
         confirm_name(session.desk, &question, &short, "model destruction")?;
     }
     session.desk.say("Destroying model");
-    let command =
-        ModelCommand::DestroyModel { destroy_storage: act.destroy_storage, force: act.force };
     focus.tell(command).await.map_err(|failure| failure.while_trying(&trying))?;
     until_gone(session, &focus, act.timeout).await?;
     let (controller, name) = (focus.on.chosen.name.clone(), focus.name.clone());

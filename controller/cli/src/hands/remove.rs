@@ -108,7 +108,7 @@ async fn newest(
 }
 
 /// What a removal takes down, as scripts and people read it (§3.3).
-fn listing(what: &str, outcome: &Outcome) -> String {
+pub(super) fn listing(what: &str, outcome: &Outcome) -> String {
     let mut text = format!("will remove {what}\n");
     if let Outcome::Removal(Removal {
         applications,
@@ -117,6 +117,7 @@ fn listing(what: &str, outcome: &Outcome) -> String {
         relations,
         destroyed_storage,
         detached_storage,
+        left,
     }) = outcome
     {
         let mut line = |verb: &str, kind: &str, name: String| {
@@ -130,6 +131,9 @@ fn listing(what: &str, outcome: &Outcome) -> String {
         relations.iter().for_each(|key| line("remove", "relation", key.clone()));
         destroyed_storage.iter().for_each(|id| line("remove", "storage", id.to_string()));
         detached_storage.iter().for_each(|id| line("detach", "storage", id.to_string()));
+        for (id, place) in left.iter().filter(|(_, place)| !place.is_empty()) {
+            text.push_str(&format!("- will leave the data of storage {id} in {place}\n"));
+        }
     }
     text
 }
@@ -184,11 +188,12 @@ mod tests {
             units: vec!["wiki/0".parse().unwrap(), "wiki/1".parse().unwrap()],
             destroyed_storage: vec!["tmp/1".parse().unwrap()],
             detached_storage: vec!["data/0".parse().unwrap()],
+            left: vec![("data/0".parse().unwrap(), "/srv/data-0".to_owned())],
             ..Removal::default()
         };
         assert_eq!(
             listing("application wiki", &Outcome::Removal(removal)),
-            "will remove application wiki\n- will remove unit wiki/0\n- will remove unit wiki/1\n- will remove storage tmp/1\n- will detach storage data/0\n"
+            "will remove application wiki\n- will remove unit wiki/0\n- will remove unit wiki/1\n- will remove storage tmp/1\n- will detach storage data/0\n- will leave the data of storage data/0 in /srv/data-0\n"
         );
     }
 }

@@ -19,16 +19,34 @@ const MAX_ALL: u64 = 1 << 30;
 pub(super) fn read(folder: &Path) -> Result<Tree, Failure> {
     let mut tree = Tree::new();
     let mut all = 0;
-    walk(folder, "", 0, &mut tree, &mut all)?;
+    walk(folder, "", 0, &mut tree, &mut Bytes::Whole(&mut all))?;
     Ok(tree)
 }
+
+/// Reads what a folder has, and what is written in its own YAML files; all else is there and empty.
+pub(super) fn outline(folder: &Path) -> Result<Tree, Failure> {
+    let mut tree = Tree::new();
+    walk(folder, "", 0, &mut tree, &mut Bytes::Outline)?;
+    Ok(tree)
+}
+
+/// How much is read of each file.
+enum Bytes<'a> {
+    /// All, counted.
+    Whole(&'a mut u64),
+    /// Only what says what the charm is.
+    Outline,
+}
+
+/// The most bytes of a file that is read for an outline: what the charm's reader takes.
+const MAX_OUTLINE: u64 = 1 << 20;
 
 fn walk(
     folder: &Path,
     below: &str,
     depth: usize,
     tree: &mut Tree,
-    all: &mut u64,
+    bytes: &mut Bytes<'_>,
 ) -> Result<(), Failure> {
     let what = |path: &Path| format!("cannot read `{}`", path.display());
     if depth > MAX_DEPTH {
@@ -56,14 +74,25 @@ fn walk(
                 fs::read_link(&path).map_err(|error| Failure::tried(what(&path), &error))?;
             Item::Link { target: target.to_string_lossy().into_owned() }
         } else if meta.is_dir() {
-            walk(&path, &own, depth + 1, tree, all)?;
+            walk(&path, &own, depth + 1, tree, bytes)?;
             Item::Folder
         } else {
-            *all += meta.len();
-            if *all > MAX_ALL {
-                return Err(Failure::new(format!("{}: more than {MAX_ALL} bytes", what(folder))));
-            }
-            let bytes = files::read(&path, MAX_FILE)?;
+            let bytes = match bytes {
+                Bytes::Whole(all) => {
+                    **all += meta.len();
+                    if **all > MAX_ALL {
+                        let most = format!("{}: more than {MAX_ALL} bytes", what(folder));
+                        return Err(Failure::new(most));
+                    }
+                    files::read(&path, MAX_FILE)?
+                }
+                Bytes::Outline
+                    if below.is_empty() && name.ends_with(".yaml") && meta.len() <= MAX_OUTLINE =>
+                {
+                    files::read(&path, MAX_FILE)?
+                }
+                Bytes::Outline => Vec::new(),
+            };
             Item::File { mode: meta.permissions().mode() & 0o777, bytes: bytes.into() }
         };
         tree.insert(&own, item).map_err(|error| Failure::tried(what(&path), &error))?;

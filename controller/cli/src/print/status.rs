@@ -199,13 +199,15 @@ fn machine_rows(table: &mut Table, machines: &BTreeMap<String, Machine>) {
         } else {
             (machine.juju_status.current.as_str(), &machine.machine_status.message)
         };
-        let mut message = message.clone();
-        if !machine.not_enforced.is_empty() {
-            if !message.is_empty() {
-                message.push_str("; ");
-            }
-            message.push_str(&format!("not enforced: {}", machine.not_enforced.join(" ")));
+        let mut parts = vec![message.clone()];
+        if !machine.holds_storage.is_empty() {
+            parts.push(format!("holds storage {}", machine.holds_storage.join(", ")));
         }
+        if !machine.not_enforced.is_empty() {
+            parts.push(format!("not enforced: {}", machine.not_enforced.join(" ")));
+        }
+        parts.retain(|part| !part.is_empty());
+        let message = parts.join("; ");
         table.row([
             id.clone(),
             state.to_owned(),

@@ -79,6 +79,14 @@ fn what_cannot_be_asked() {
     assert_eq!(ask(&"(".repeat(100)).unwrap_err(), "nested more than 32 deep");
 }
 
+#[test]
+fn a_string_is_printed_between_the_quotes_that_it_does_not_hold() {
+    for text in ["'\"'", "\"'\"", "'a\\b'"] {
+        let query: Query = text.parse().unwrap();
+        assert_eq!(query.to_string().parse(), Ok(query), "{text}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "[a-c()=<>!&|.,\"' 0-9\\[\\]-]{0,24}") {

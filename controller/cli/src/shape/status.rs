@@ -158,6 +158,9 @@ pub struct Machine {
     /// Constraints that the substrate cannot hold to; our own addition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_enforced: Vec<String>,
+    /// Storage that it keeps for the next unit, and stays for; our own addition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds_storage: Vec<String>,
 }
 
 /// A network interface of a machine.

@@ -1,6 +1,6 @@
 //! Building a goal from the records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_charms::{Charm, OptionValue};
 
@@ -11,7 +11,8 @@ use crate::life::Life;
 use crate::model::Model;
 use crate::name::{MachineId, OptionName, StorageId, UnitName};
 use crate::record::{
-    Application, LeaderSettings, ModelInfo, Pair, Resource, Task, TaskTarget, Unit,
+    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, Task, TaskTarget,
+    Unit,
 };
 use crate::version::{Revision, Version};
 
@@ -47,8 +48,18 @@ impl Model {
             addresses: self.facts(machine).map(|f| f.addresses.clone()).unwrap_or_default(),
             settings: settings(info),
             units,
+            discard: self.discards(record),
             tasks: self.task_goals(&TaskTarget::Machine(machine)),
         })
+    }
+
+    /// Kept storage of a machine that is to be destroyed. On one that the substrate takes away all
+    /// data goes with it.
+    fn discards(&self, machine: &Machine) -> BTreeSet<StorageId> {
+        let stays = machine.life.is_alive() || machine.host;
+        let kept = self.table::<Occupancy>().get(&machine.id).filter(|_| stays);
+        let kept = kept.into_iter().flat_map(|occupancy| &occupancy.keeps);
+        kept.filter(|id| self.storage(id).is_some_and(|s| !s.life.is_alive())).cloned().collect()
     }
 
     fn unit_goal(&self, unit: &Unit) -> Option<UnitGoal> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::constraints::Constraints;
 use crate::life::Life;
-use crate::name::{MachineId, UnitName};
+use crate::name::{MachineId, StorageId, UnitName};
 use crate::status::{Instance, Status};
 use crate::time::Timestamp;
 
@@ -52,7 +52,8 @@ pub enum Placement {
     Machine(MachineId),
 }
 
-/// Which units live on a machine. The machine's agent looks again when this changes.
+/// What a machine is needed for: units that live there, and storage that it keeps. Its agent looks
+/// again when this changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Occupancy {
@@ -61,6 +62,9 @@ pub struct Occupancy {
     /// Units that live there, in any stage of life: principals and the subordinates beside them.
     #[serde(default)]
     pub units: BTreeSet<UnitName>,
+    /// Storage whose data it holds and that no unit has: kept, or, once dying, to be destroyed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub keeps: BTreeSet<StorageId>,
 }
 
 /// What the agent of a machine says of it.

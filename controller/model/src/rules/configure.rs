@@ -51,7 +51,13 @@ pub(super) fn apply(
         let value = option
             .kind
             .parse_text(text)
-            .map_err(|error| invalid(format!("option \"{key}\" of \"{name}\": {error}")))?;
+            .map_err(|error| invalid(format!("option \"{key}\" of \"{name}\": {error}")))
+            .map_err(|refusal| {
+                let kind = option.kind;
+                refusal.hint(format!(
+                    "`muster config {name} {key}=VALUE` takes a value of type {kind}"
+                ))
+            })?;
         application.config.insert(key.clone(), value);
     }
     let size: usize = application

@@ -9,11 +9,12 @@ use crate::life::Life;
 use crate::name::{ApplicationName, PoolName, ResourceName, StorageName};
 use crate::record::{
     Application, CharmRecord, Leadership, ModelInfo, PendingUnit, Placement, Resource, Scale,
-    Storage, StoragePool,
+    StoragePool,
 };
 use crate::refusal::{Code, Refusal};
 use crate::reply::Outcome;
 
+use super::attach::attachable;
 use super::{Deciding, configure, integrate, invalid};
 
 /// Size of a storage of which neither the operator nor the charm says any, in MiB.
@@ -45,7 +46,7 @@ pub(super) fn deploy(d: &mut Deciding<'_>, asked: &Deploy) -> Result<Outcome, Re
     };
     let charm = record.charm;
     let subordinate = charm.metadata.subordinate;
-    check_units(d, asked, subordinate)?;
+    check_units(d, asked, &charm)?;
     let mut application = Application {
         name: name.clone(),
         life: Life::Alive,
@@ -100,9 +101,9 @@ pub(super) fn deploy(d: &mut Deciding<'_>, asked: &Deploy) -> Result<Outcome, Re
 /// The most units of one model (reliability document, section 5).
 pub(super) const MAX_UNITS: usize = 10_000;
 
-fn check_units(d: &mut Deciding<'_>, asked: &Deploy, subordinate: bool) -> Result<(), Refusal> {
+fn check_units(d: &mut Deciding<'_>, asked: &Deploy, charm: &Charm) -> Result<(), Refusal> {
     let name = &asked.application;
-    if subordinate {
+    if charm.metadata.subordinate {
         if asked.placements.len() > 1 || asked.placements.iter().any(|p| *p != Placement::Anywhere)
         {
             return Err(invalid(format!(
@@ -116,7 +117,7 @@ fn check_units(d: &mut Deciding<'_>, asked: &Deploy, subordinate: bool) -> Resul
         }
     }
     placements(d, &asked.placements)?;
-    attachable(d, &asked.attach_storage, asked.placements.len())
+    attachable(d, charm, &asked.attach_storage, &asked.placements)
 }
 
 pub(super) fn placements(d: &mut Deciding<'_>, wanted: &[Placement]) -> Result<(), Refusal> {
@@ -134,29 +135,6 @@ pub(super) fn placements(d: &mut Deciding<'_>, wanted: &[Placement]) -> Result<(
                 ));
             }
             Some(_) => {}
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn attachable(
-    d: &mut Deciding<'_>,
-    ids: &[crate::name::StorageId],
-    units: usize,
-) -> Result<(), Refusal> {
-    if !ids.is_empty() && units != 1 {
-        return Err(invalid("--attach-storage needs exactly one unit"));
-    }
-    for id in ids {
-        let Some(storage) = d.get::<Storage>(id.clone()) else {
-            return Err(Refusal::not_found("storage", id));
-        };
-        if let Some(attachment) = storage.attachment {
-            return Err(Refusal::new(
-                Code::InUse,
-                format!("storage \"{id}\" is attached to {}", attachment.unit),
-            )
-            .hint(format!("`muster detach-storage {id}` first")));
         }
     }
     Ok(())
@@ -231,14 +209,16 @@ pub(super) fn complete(
         return Err(invalid(format!(
             "storage \"{name}\": {count} instances asked for; it takes {} to {most}",
             spec.count.min
-        )));
+        ))
+        .hint(format!("say how many: `--storage {name}={}`", spec.count.min.max(1))));
     }
     let size = asked.and_then(|directive| directive.size);
     let least = spec.minimum_size;
     if let Some(size) = size.filter(|size| *size < least) {
         return Err(invalid(format!(
             "storage \"{name}\": {size}M asked for; charm needs at least {least}M"
-        )));
+        ))
+        .hint(format!("ask for more: `--storage {name}={least}M`")));
     }
     let pool = match asked.and_then(|directive| directive.pool.clone()) {
         Some(pool) => pool,

@@ -6,13 +6,13 @@ use muster_charms::Base;
 
 use crate::constraints::Constraints;
 use crate::life::Life;
-use crate::name::MachineId;
-use crate::record::{InstanceRecord, Machine, Occupancy};
+use crate::name::{MachineId, UnitName};
+use crate::record::{InstanceRecord, Machine, Occupancy, Provider, Storage, Unit};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{Outcome, Removal};
 use crate::status::{Instance, Status};
 
-use super::{Deciding, invalid};
+use super::{Deciding, invalid, kept};
 
 /// Machines that one command makes at most: each is three records, and a Txn has its limit.
 const MAX_AT_ONCE: u32 = 30;
@@ -67,7 +67,7 @@ pub(crate) fn make(
         force: false,
         created,
     });
-    d.put(Occupancy { machine: id, units: BTreeSet::new() });
+    d.put(Occupancy { machine: id, units: BTreeSet::new(), keeps: BTreeSet::new() });
     d.put(InstanceRecord {
         machine: id,
         instance: None,
@@ -90,7 +90,8 @@ pub(super) fn remove(
         let Some(mut machine) = d.get::<Machine>(*id) else {
             return Err(Refusal::not_found("machine", id));
         };
-        let units = d.get::<Occupancy>(*id).map(|o| o.units).unwrap_or_default();
+        let occupancy = d.get::<Occupancy>(*id);
+        let (units, kept) = occupancy.map(|o| (o.units, o.keeps)).unwrap_or_default();
         if !units.is_empty() && !force {
             let names: Vec<String> = units.iter().map(ToString::to_string).collect();
             return Err(Refusal::new(
@@ -99,6 +100,11 @@ pub(super) fn remove(
             )
             .hint("remove the units first, or use --force to take them down with it"));
         }
+        let kept = kept::wanted(d, &kept);
+        if !kept.is_empty() && !force && machine.life.is_alive() {
+            return Err(holds(&machine, &kept));
+        }
+        storage_of(d, machine.host, &units, kept, &mut removal);
         machine.life.at_least(Life::Dying);
         machine.force |= force;
         d.put(machine);
@@ -109,4 +115,47 @@ pub(super) fn remove(
         d.put(counters);
     }
     Ok(Outcome::Removal(removal))
+}
+
+/// Refuses to lose, with a machine, data that nobody asked to be destroyed (R14).
+fn holds(machine: &Machine, kept: &[Storage]) -> Refusal {
+    let (id, names) = (machine.id, kept::named(kept));
+    let refusal =
+        Refusal::new(Code::InUse, format!("cannot remove machine {id}: it holds storage {names}"));
+    if machine.host {
+        return refusal.hint(
+            "`muster remove-storage` destroys the data; with --force the machine goes and the data \
+             is left on this host",
+        );
+    }
+    refusal.hint(
+        "`muster add-unit APPLICATION --attach-storage ID` uses it again and `muster remove-storage \
+         ID` destroys it; with --force it is destroyed with the machine",
+    )
+}
+
+/// Names what becomes of the storage on a machine that goes: it goes too, but on this host itself,
+/// where it stays unless it was to be destroyed.
+fn storage_of(
+    d: &mut Deciding<'_>,
+    host: bool,
+    units: &BTreeSet<UnitName>,
+    kept: Vec<Storage>,
+    removal: &mut Removal,
+) {
+    let mut all: Vec<(Storage, bool)> = kept.into_iter().map(|storage| (storage, false)).collect();
+    for name in units {
+        let Some(unit) = d.get::<Unit>(name.clone()) else { continue };
+        let held = unit.storages.iter().filter_map(|id| d.get::<Storage>(id.clone()));
+        all.extend(held.map(|storage| (storage, unit.destroy_storage)));
+    }
+    for (storage, destroy) in all {
+        let goes = destroy || !host || !storage.life.is_alive();
+        if goes || storage.provider == Provider::Tmpfs {
+            removal.destroyed_storage.push(storage.id);
+        } else {
+            removal.left.push((storage.id.clone(), kept::place_after(d, &storage)));
+            removal.detached_storage.push(storage.id);
+        }
+    }
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::constraints::Constraints;
 use crate::life::Life;
 use crate::name::UserName;
-use crate::record::{ModelAccess, User};
+use crate::record::{ModelAccess, ModelInfo, Provider, Storage, User};
 use crate::refusal::{Code, Refusal};
-use crate::reply::Outcome;
+use crate::reply::{Outcome, Removal};
 
-use super::Deciding;
+use super::{Deciding, kept};
 
 pub(super) fn destroy(
     d: &mut Deciding<'_>,
@@ -17,25 +17,68 @@ pub(super) fn destroy(
     force: bool,
 ) -> Result<Outcome, Refusal> {
     let mut info = d.info()?;
-    let storages = d.counters().storages;
-    if storages > 0 && destroy_storage.is_none() && info.life.is_alive() {
-        return Err(Refusal::new(
-            Code::InUse,
-            format!(
-                "cannot destroy model \"{}\": it has {storages} storage instance(s)",
-                info.name
-            ),
-        )
-        .hint(
-            "--destroy-storage destroys their data with the model; --release-storage lets go of \
-             them and keeps the data where it is",
-        ));
-    }
+    let destroy = info.destroy_storage.or(destroy_storage);
+    let removal = storage(d, &info, destroy)?;
     info.life.at_least(Life::Dying);
-    info.destroy_storage = info.destroy_storage.or(destroy_storage).or(Some(false));
+    info.destroy_storage = destroy.or(Some(false));
     info.force |= force;
     d.put(info);
-    Ok(Outcome::Done)
+    Ok(Outcome::Removal(removal))
+}
+
+/// Names what becomes of the model's storage. Nothing is lost that nobody asked to be destroyed
+/// (R14): what lies on machines that go with the model cannot be let go of.
+fn storage(
+    d: &mut Deciding<'_>,
+    info: &ModelInfo,
+    destroy: Option<bool>,
+) -> Result<Removal, Refusal> {
+    let mut removal = Removal::default();
+    // That there are no others is the count's to say.
+    if d.counters().storages == 0 {
+        return Ok(removal);
+    }
+    let model = d.beneath();
+    let ids: Vec<_> =
+        model.into_iter().flat_map(|m| m.table::<Storage>().iter()).map(|(id, _)| id).collect();
+    let all = kept::wanted(d, ids);
+    let (stays, goes): (Vec<Storage>, Vec<Storage>) =
+        all.into_iter().partition(|storage| kept::outlives_its_machine(d, storage));
+    let name = &info.name;
+    let refuse =
+        |why: String| Refusal::new(Code::InUse, format!("cannot destroy model \"{name}\": {why}"));
+    if info.life.is_alive() {
+        match destroy {
+            None => {
+                let all: Vec<Storage> = goes.iter().chain(&stays).cloned().collect();
+                if !all.is_empty() {
+                    let why = format!("it has storage {}", kept::named(&all));
+                    return Err(refuse(why).hint(
+                        "--destroy-storage destroys the data with the model; --release-storage lets \
+                         go of what is on this host itself and leaves the data there",
+                    ));
+                }
+            }
+            Some(false) if goes.iter().any(|storage| storage.provider != Provider::Tmpfs) => {
+                let why = format!(
+                    "storage {} is on machines that go with the model, so it cannot be let go of",
+                    kept::named(&goes)
+                );
+                return Err(refuse(why).hint("--destroy-storage destroys it with the model"));
+            }
+            Some(_) => {}
+        }
+    }
+    for storage in stays {
+        if destroy == Some(true) {
+            removal.destroyed_storage.push(storage.id);
+        } else {
+            removal.left.push((storage.id.clone(), kept::place_after(d, &storage)));
+            removal.detached_storage.push(storage.id);
+        }
+    }
+    removal.destroyed_storage.extend(goes.into_iter().map(|storage| storage.id));
+    Ok(removal)
 }
 
 pub(super) fn configure(

@@ -7,6 +7,7 @@ use crate::name::{EndpointName, StorageName};
 use crate::record::{Application, CharmRecord, Pair, Resource};
 use crate::refusal::{Code, Refusal};
 use crate::reply::Outcome;
+use crate::view;
 
 use super::{Deciding, configure, deploy, integrate};
 
@@ -50,12 +51,27 @@ pub(super) fn refresh(d: &mut Deciding<'_>, asked: &Refresh) -> Result<Outcome, 
     if modified {
         application.charm_modified += 1;
         application.force_charm = asked.force_units;
+    } else if asked.force_units && is_awaited(d, &application)? {
+        // It was given before, and some unit that is in error has still to take it.
+        application.force_charm = true;
     }
     d.put(application);
     if asked.charm.is_some() {
         integrate::peers(d, name, &new)?;
     }
     Ok(Outcome::Done)
+}
+
+/// Whether some unit has not taken what the application was last given.
+fn is_awaited(d: &mut Deciding<'_>, application: &Application) -> Result<bool, Refusal> {
+    let units = d.beneath().into_iter().flat_map(|model| model.units_of(&application.name));
+    let names: Vec<_> = units.map(|unit| unit.name.clone()).collect();
+    for name in names {
+        if !view::has_taken(application, &d.progress(&name)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether units may go from one charm to the other.

@@ -18,12 +18,15 @@ use crate::report::{FactsReport, InstanceReport, NowReport, Receipt, ReportBody,
 use crate::status::{Agent, StorageState, Workload};
 use crate::version::{Revision, Seq, Version};
 
-use super::{Deciding, invalid};
+use super::{Deciding, invalid, kept};
 
 pub(super) fn take(d: &mut Deciding<'_>, body: &ReportBody) -> Result<Receipt, Refusal> {
     match body {
         ReportBody::Facts { machine, facts } => facts_of(d, *machine, facts),
         ReportBody::MachineDone { machine } => machine_done(d, *machine),
+        ReportBody::Discarded { machine, storage, trouble } => {
+            kept::discarded(d, *machine, storage, &cut(trouble))
+        }
         ReportBody::Rest { revision, units, .. } => rest(d, *revision, units),
         ReportBody::Step { unit, seq, step } => self::step(d, unit, *seq, step),
         ReportBody::Now { unit, now } => self::now(d, unit, now),
@@ -288,7 +291,7 @@ fn storage(
     state: StorageState,
     (message, location, provider_id): (&str, &str, &str),
 ) -> Result<(), Refusal> {
-    let Some(mut storage) = d.get::<Storage>(id.clone()) else { return Ok(()) };
+    let Some(storage) = d.get::<Storage>(id.clone()) else { return Ok(()) };
     let owns = storage.attachment.as_ref().is_some_and(|attachment| attachment.unit == *name);
     if !owns {
         return Err(Refusal::new(
@@ -300,16 +303,8 @@ fn storage(
         let mut unit = d.unit(name)?;
         unit.storages.remove(id);
         d.put(unit);
-        if storage.life != Life::Alive {
-            d.remove::<Storage>(id.clone());
-            d.remove::<StorageFacts>(id.clone());
-            let mut counters = d.counters();
-            counters.storages = counters.storages.saturating_sub(1);
-            d.put(counters);
-            return Ok(());
-        }
-        storage.attachment = None;
-        d.put(storage);
+        kept::let_go(d, storage);
+        return Ok(());
     }
     let now = d.now;
     let facts = d.get::<StorageFacts>(id.clone());

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::life::Life;
 use crate::name::{ApplicationName, StorageId, UnitName};
-use crate::record::{PendingUnit, Placement, Storage};
+use crate::record::{PendingUnit, Placement, Provider, Storage};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{Outcome, Removal};
 
-use super::{Deciding, deploy, invalid};
+use super::{Deciding, attach, deploy, invalid};
 
 pub(super) fn add_units(
     d: &mut Deciding<'_>,
@@ -27,7 +27,8 @@ pub(super) fn add_units(
         return Err(invalid("at least one unit must be asked for"));
     }
     deploy::placements(d, placements)?;
-    deploy::attachable(d, attach_storage, placements.len())?;
+    let charm = d.charm_of(&application)?.charm;
+    attach::attachable(d, &charm, attach_storage, placements)?;
     let mut scale = d.scale(name)?;
     let total = scale.units as usize + scale.pending.len() + placements.len();
     if total > deploy::MAX_UNITS {
@@ -77,7 +78,9 @@ pub(super) fn storage(
     removal: &mut Removal,
 ) {
     for id in ids {
-        let doomed = d.get::<Storage>(id.clone()).is_some_and(|s| !s.life.is_alive());
+        let doomed = d
+            .get::<Storage>(id.clone())
+            .is_some_and(|s| !s.life.is_alive() || s.provider == Provider::Tmpfs);
         let list = if destroy || doomed {
             &mut removal.destroyed_storage
         } else {

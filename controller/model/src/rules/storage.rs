@@ -6,12 +6,12 @@ use muster_charms::StorageDirective;
 
 use crate::life::Life;
 use crate::name::{PoolName, StorageId, StorageName, UnitName};
-use crate::record::{Attachment, Provider, Storage, StorageFacts, StoragePool, Unit};
+use crate::record::{Attachment, Machine, Provider, Storage, StorageFacts, StoragePool, Unit};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{Outcome, Removal};
 use crate::status::{Status, StorageState};
 
-use super::{Deciding, deploy, invalid};
+use super::{Deciding, deploy, invalid, kept};
 
 /// Where charms look for file systems without a location of their own (hook contract, section 1.13).
 const MOUNTS: &str = "/var/lib/juju/storage";
@@ -208,6 +208,7 @@ pub(crate) fn take_over(
         ));
     }
     let location = muster_charms::storage::mount_point(MOUNTS, &id.name, spec, id.number);
+    kept::unlist(d, &storage);
     storage.attachment = Some(Attachment {
         unit: unit.name.clone(),
         life: Life::Alive,
@@ -247,23 +248,46 @@ pub(super) fn remove(
         }
         storage.force |= force;
         if keep_data {
-            // What is let go is forgotten, not destroyed; without a unit at once.
-            if storage.attachment.is_some() {
-                return Err(invalid(format!("storage \"{id}\" must be detached to be let go")));
-            }
-            d.remove::<Storage>(id.clone());
-            d.remove::<StorageFacts>(id.clone());
-            let mut counters = d.counters();
-            counters.storages = counters.storages.saturating_sub(1);
-            d.put(counters);
-            removal.detached_storage.push(id.clone());
+            release(d, &storage, &mut removal)?;
             continue;
         }
         storage.life.at_least(Life::Dying);
+        if storage.attachment.is_none()
+            && let Some(machine) = storage.machine
+            && let Some(mut facts) = d.get::<StorageFacts>(id.clone())
+        {
+            let standing = kept::standing(&storage, machine, d.now);
+            facts.status.set(standing.value, standing.message, standing.since);
+            d.put(facts);
+        }
         d.put(storage);
         removal.destroyed_storage.push(id.clone());
     }
     Ok(Outcome::Removal(removal))
+}
+
+/// Forgets a storage and leaves its data where it is; not where that would be lost all the same.
+fn release(d: &mut Deciding<'_>, storage: &Storage, removal: &mut Removal) -> Result<(), Refusal> {
+    let id = &storage.id;
+    if storage.attachment.is_some() {
+        return Err(invalid(format!("storage \"{id}\" must be detached to be let go")));
+    }
+    let machine = storage.machine.and_then(|machine| d.get::<Machine>(machine));
+    if let Some(machine) = machine.filter(|machine| !machine.manual && !machine.host) {
+        return Err(Refusal::new(
+            Code::Unsuitable,
+            format!(
+                "cannot let go of storage \"{id}\": machine {} is there for its data alone, and \
+                 would go with it",
+                machine.id
+            ),
+        )
+        .hint(format!("`muster remove-storage {id}` destroys the data")));
+    }
+    removal.left.push((id.clone(), kept::place(d, id)));
+    removal.detached_storage.push(id.clone());
+    kept::forget(d, storage);
+    Ok(())
 }
 
 fn find(d: &mut Deciding<'_>, id: &StorageId) -> Result<Storage, Refusal> {

@@ -124,8 +124,11 @@ pub(super) fn blank(
 pub(super) fn settle_in(t: &mut Tidying<'_, '_>, unit: Unit) {
     let now = t.d.now;
     let occupancy = t.d.get::<Occupancy>(unit.machine);
-    let mut occupancy = occupancy
-        .unwrap_or(Occupancy { machine: unit.machine, units: std::collections::BTreeSet::new() });
+    let mut occupancy = occupancy.unwrap_or_else(|| Occupancy {
+        machine: unit.machine,
+        units: [].into(),
+        keeps: [].into(),
+    });
     occupancy.units.insert(unit.name.clone());
     t.d.put(occupancy);
     let known = t.d.beneath().is_some_and(|model| model.facts(unit.machine).is_some());

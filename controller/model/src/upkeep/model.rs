@@ -1,7 +1,7 @@
 //! A model as a whole: its end.
 
 use crate::life::Life;
-use crate::record::{Application, Key, Machine, ModelIndex, ModelInfo, Only, Pair, Scale};
+use crate::record::{Application, Key, Machine, ModelIndex, ModelInfo, Only, Pair, Scale, Storage};
 use crate::refusal::Refusal;
 
 use super::{Matter, Tidying};
@@ -39,6 +39,21 @@ pub(super) fn tidy(t: &mut Tidying<'_, '_>) -> Result<(), Refusal> {
     if !model.table::<Application>().is_empty() {
         reopen(t, names.len() >= AT_ONCE / 2);
         return Ok(());
+    }
+    if destroy {
+        let kept = model.table::<Storage>().values();
+        let kept = kept.filter(|s| s.life.is_alive() && s.attachment.is_none());
+        let ids: Vec<_> = kept.take(AT_ONCE).map(|storage| storage.id.clone()).collect();
+        for id in &ids {
+            let Some(mut storage) = t.d.get::<Storage>(id.clone()) else { continue };
+            storage.life.at_least(Life::Dying);
+            storage.force |= info.force;
+            t.d.put(storage);
+        }
+        if ids.len() >= AT_ONCE {
+            reopen(t, true);
+            return Ok(());
+        }
     }
     let machines = model.table::<Machine>().values().filter(|m| m.life.is_alive());
     let ids: Vec<_> = machines.take(AT_ONCE).map(|machine| machine.id).collect();

@@ -5,12 +5,13 @@ use muster_charms::Scope;
 use crate::life::Life;
 use crate::name::{Member, RelationId, UnitName};
 use crate::record::{
-    Application, Databag, Leadership, Machine, Occupancy, Pair, Relation, Scale, Storage,
-    StorageFacts, TaskQueue, TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
+    Application, Databag, Leadership, Occupancy, Pair, Relation, Scale, Storage, TaskQueue,
+    TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
 };
 use crate::refusal::Refusal;
+use crate::rules::kept;
 use crate::rules::report::scope;
-use crate::status::{Status, StorageState, TaskState};
+use crate::status::TaskState;
 
 use super::{Tidying, application};
 
@@ -137,20 +138,10 @@ fn dismantle(t: &mut Tidying<'_, '_>, unit: &Unit) -> Result<(), Refusal> {
     }
     for id in &unit.storages {
         let Some(mut storage) = t.d.get::<Storage>(id.clone()) else { continue };
-        if storage.life.is_alive() && !unit.destroy_storage {
-            storage.attachment = None;
-            t.d.put(storage);
-            if let Some(mut facts) = t.d.get::<StorageFacts>(id.clone()) {
-                facts.status = Status::new(StorageState::Detached, "", t.d.now);
-                t.d.put(facts);
-            }
-        } else {
-            t.d.remove::<Storage>(id.clone());
-            t.d.remove::<StorageFacts>(id.clone());
-            let mut counters = t.d.counters();
-            counters.storages = counters.storages.saturating_sub(1);
-            t.d.put(counters);
+        if unit.destroy_storage {
+            storage.life.at_least(Life::Dying);
         }
+        kept::let_go(&mut t.d, storage);
     }
     if let Some(principal) = &unit.principal
         && let Some(mut principal) = t.d.get::<Unit>(principal.clone())
@@ -170,16 +161,7 @@ fn dismantle(t: &mut Tidying<'_, '_>, unit: &Unit) -> Result<(), Refusal> {
     t.d.put(scale);
     if let Some(mut occupancy) = t.d.get::<Occupancy>(unit.machine) {
         occupancy.units.remove(name);
-        let empty = occupancy.units.is_empty();
         t.d.put(occupancy);
-        if let Some(mut machine) = t.d.get::<Machine>(unit.machine)
-            && empty
-            && !machine.manual
-            && !machine.host
-        {
-            machine.life.at_least(Life::Dying);
-            t.d.put(machine);
-        }
     }
     t.d.remove::<Unit>(name.clone());
     t.d.remove::<UnitProgress>(name.clone());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ApplicationView, Heard, MachineView, ModelSummary, ModelView, RelationView, StorageView,
-    TaskView, UnitView, ViewRequest,
+    TaskView, UnitView, ViewRequest, has_taken,
 };
 use crate::life::Life;
 use crate::model::Model;
@@ -52,7 +52,8 @@ impl Model {
             .filter(|(_, relation)| relation.ends.iter().any(|end| wanted(&end.application)))
             .map(|(id, relation)| (*id, self.relation_view(relation, request.settings)))
             .collect();
-        let at_rest = machines.values().all(|m| m.machine.life.is_alive());
+        let at_rest = machines.values().all(|m| m.machine.life.is_alive())
+            && self.table::<Storage>().values().all(|storage| storage.life.is_alive());
         let settled = at_rest
             && info.life.is_alive()
             && applications.values().all(|application| application.settled);
@@ -189,6 +190,9 @@ impl Model {
         let waits_for = match (&rest, running) {
             (Ok(()), _) => String::new(),
             (Err(_), Some((what, _))) => what.clone(),
+            (Err(Unsettled::Failed(why)), None) if self.holds_up_a_refresh(&progress) => {
+                format!("{why}; the refresh waits for `muster resolved {name}`")
+            }
             (Err(Unsettled::Failed(why) | Unsettled::Waits(why)), None) => why.clone(),
             (Err(Unsettled::Behind), None) => self.behind(unit, silent.is_some()),
         };
@@ -203,6 +207,13 @@ impl Model {
             waits_for,
             progress,
         })
+    }
+
+    /// Whether a failed hook keeps what the application was last given from its unit.
+    fn holds_up_a_refresh(&self, progress: &UnitProgress) -> bool {
+        let application = self.application(&progress.unit.application);
+        progress.charm.is_some()
+            && application.is_some_and(|it| !it.force_charm && !has_taken(it, progress))
     }
 
     /// Whom a unit that has not caught up waits for.
@@ -237,13 +248,14 @@ impl Model {
             }
             (Some(_), None) => Status::new(MachineAgent::Started, "", machine.created),
         };
-        let units = self.table::<Occupancy>().get(&id);
+        let home = self.table::<Occupancy>().get(&id);
         MachineView {
             machine: machine.clone(),
             facts,
             instance,
             agent,
-            units: units.map(|o| o.units.iter().cloned().collect()).unwrap_or_default(),
+            units: home.map(|home| home.units.iter().cloned().collect()).unwrap_or_default(),
+            holds: home.map(|home| home.keeps.iter().cloned().collect()).unwrap_or_default(),
         }
     }
 

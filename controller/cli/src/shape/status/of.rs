@@ -172,6 +172,7 @@ impl Machine {
             constraints: Some(view.machine.constraints.to_string()).filter(|text| !text.is_empty()),
             hardware,
             not_enforced: not_enforced.collect(),
+            holds_storage: view.holds.iter().map(ToString::to_string).collect(),
             ..Machine::default()
         }
     }

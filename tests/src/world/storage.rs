@@ -1,0 +1,169 @@
+//! Storage on a machine: made, taken from its unit, destroyed, as the agent does it.
+
+use std::time::Duration;
+
+use muster_model::life::Life;
+use muster_model::name::{StorageId, UnitName};
+use muster_model::record::Provider;
+use muster_model::report::{NowReport, ReportBody};
+use muster_model::status::StorageState;
+use muster_resolver::{Progress, StorageSeen};
+
+use super::host::{Host, Stop};
+use super::unit::Unit;
+use super::{At, Broken, World};
+
+/// How long a storage in trouble is left alone.
+const AGAIN: Duration = Duration::from_secs(10);
+
+impl World {
+    pub(crate) fn mount(
+        &mut self,
+        at: At,
+        host: &mut Host,
+        name: &UnitName,
+        unit: &mut Unit,
+        id: &StorageId,
+    ) -> Result<bool, Stop> {
+        unit.local.storage.entry(id.clone()).or_default().made = true;
+        self.save(host, name, unit)?;
+        if self.random.happens(self.faults.trouble) {
+            return self.trouble(at, host, name, unit, id);
+        }
+        host.disk.insert(id.clone());
+        host.mounts.insert(id.clone());
+        let told = storage_now(id, StorageState::Attached, "");
+        let _refused = self.tell_now(at, host, name, told)?;
+        unit.seen.storage.insert(id.clone(), StorageSeen::Ready);
+        Ok(true)
+    }
+
+    pub(crate) fn unmount(
+        &mut self,
+        at: At,
+        host: &mut Host,
+        name: &UnitName,
+        unit: &mut Unit,
+        id: &StorageId,
+    ) -> Result<bool, Stop> {
+        if self.random.happens(self.faults.trouble) {
+            return self.trouble(at, host, name, unit, id);
+        }
+        let goal = host.goal.as_ref().and_then(|goal| goal.units.get(name)?.storage.get(id));
+        let destroy = goal.is_some_and(|goal| goal.destroy && goal.life != Life::Alive);
+        if destroy {
+            self.may_go(at, id)?;
+        }
+        // Memory holds nothing once it is unmounted.
+        let memory = goal.is_some_and(|goal| goal.provider == Provider::Tmpfs);
+        release(host, id, destroy || memory);
+        let told = storage_now(id, StorageState::Detached, "");
+        let _refused = self.tell_now(at, host, name, told)?;
+        unit.seen.storage.remove(id);
+        unit.local.storage.entry(id.clone()).or_default().released = true;
+        self.save(host, name, unit)?;
+        Ok(true)
+    }
+
+    fn trouble(
+        &mut self,
+        at: At,
+        host: &mut Host,
+        name: &UnitName,
+        unit: &mut Unit,
+        id: &StorageId,
+    ) -> Result<bool, Stop> {
+        let again = self.now + AGAIN;
+        let seen = StorageSeen::Trouble("the disk is full".to_owned(), again);
+        unit.seen.storage.insert(id.clone(), seen);
+        let told = storage_now(id, StorageState::Error, "the disk is full");
+        let _refused = self.tell_now(at, host, name, told)?;
+        Ok(true)
+    }
+
+    pub(crate) fn leave(
+        &mut self,
+        at: At,
+        host: &mut Host,
+        name: &UnitName,
+        unit: &mut Unit,
+    ) -> Result<(), Stop> {
+        unit.local.progress = Progress::Leaving;
+        unit.local.task = None;
+        self.save(host, name, unit)?;
+        let made = unit.local.storage.iter().filter(|(_, local)| local.made && !local.released);
+        let kept: Vec<StorageId> = made.map(|(id, _)| id.clone()).collect();
+        for id in kept {
+            let goal = host.goal.as_ref().and_then(|goal| goal.units.get(name)?.storage.get(&id));
+            let destroy = goal.is_some_and(|goal| goal.destroy);
+            if destroy {
+                self.may_go(at, &id)?;
+            }
+            let memory = goal.is_some_and(|goal| goal.provider == Provider::Tmpfs);
+            release(host, &id, destroy || memory);
+            unit.local.storage.entry(id).or_default().released = true;
+            self.save(host, name, unit)?;
+        }
+        unit.local.progress = Progress::Left;
+        self.save(host, name, unit)
+    }
+
+    /// Destroys the data of a storage that no unit has, as the goal says, and tells it.
+    pub(crate) fn discard(&mut self, at: At, host: &mut Host, id: StorageId) -> Result<(), Stop> {
+        let trouble = self.random.happens(self.faults.trouble);
+        let trouble = if trouble { "the disk is full".to_owned() } else { String::new() };
+        if trouble.is_empty() {
+            self.may_go(at, &id)?;
+            host.disk.remove(&id);
+            host.mounts.remove(&id);
+        }
+        let told = trouble.is_empty();
+        let body = ReportBody::Discarded { machine: at.1, storage: id.clone(), trouble };
+        if let Err(refusal) = self.tell(at, host, body)? {
+            return Err(Broken(format!("R14: {id} should not be destroyed: {refusal}")).into());
+        }
+        if told {
+            host.discarded.insert(id);
+        }
+        Ok(())
+    }
+
+    /// Data goes only where that was asked for (R14).
+    fn may_go(&self, at: At, id: &StorageId) -> Result<(), Broken> {
+        let storage = self.estate.model(at.0).and_then(|model| model.storage(id));
+        let with_unit = |unit: &UnitName| {
+            let unit = self.estate.model(at.0).and_then(|model| model.unit(unit));
+            unit.is_some_and(|unit| unit.destroy_storage)
+        };
+        let wanted = storage.is_some_and(|storage| {
+            let unit = storage.attachment.as_ref().map(|attachment| &attachment.unit);
+            storage.life.is_alive() && !unit.is_some_and(with_unit)
+        });
+        if wanted {
+            return Err(Broken(format!(
+                "R14: the data of {id} is destroyed and nobody asked for it"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn release(host: &mut Host, id: &StorageId, destroy: bool) {
+    host.mounts.remove(id);
+    if destroy {
+        host.disk.remove(id);
+    }
+}
+
+fn storage_now(id: &StorageId, state: StorageState, message: &str) -> NowReport {
+    NowReport::Storage {
+        storage: id.clone(),
+        state,
+        message: message.to_owned(),
+        location: String::new(),
+        provider_id: match state {
+            StorageState::Attached => format!("/agent/storage/{}-{}", id.name, id.number),
+            _ => String::new(),
+        },
+    }
+}
