@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use muster_api::route::{Method, Name, Route, TABLE};
-use muster_resources::BlobStore;
+use muster_resources::{BlobStore, Reader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,8 @@ pub struct App {
     pub ledger: Ledger,
     /// Bytes.
     pub blobs: BlobStore,
+    /// Who reads them, where they are archives.
+    pub reader: Reader,
     /// Logs of units.
     pub logs: Logs,
     /// Whom this controller hears from.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use muster_resources::archive::reader;
 use muster_tests::call::Call;
 use muster_tests::fail::Chain;
 use muster_tests::measure::child::{self, Inner};
@@ -42,6 +43,9 @@ enum Hidden {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().next().is_some_and(|own| own == reader::NAME) {
+        return reader::serve();
+    }
     let voice = Voice::new();
     match measure(&Arguments::parse(), &voice) {
         Ok(()) => ExitCode::SUCCESS,
