@@ -61,6 +61,11 @@ fn machines_are_real_and_leave_nothing() {
     assert_ne!(sh(substrate, "one", "echo x > /srv/shared/word").0, 0);
     assert_eq!(ok(substrate, "one", "stat -c %a /root/.ssh/authorized_keys"), "600");
 
+    // What the agent confines itself with is to be had.
+    let landlock = "python3 -c \"import ctypes
+assert ctypes.CDLL(None).syscall(444, 0, 0, 1) > 0\"";
+    ok(substrate, "one", landlock);
+
     // They see each other, and from the host they are seen.
     ok(substrate, "one", &format!("ping -c 1 -W 5 {}", two.address));
     ok(substrate, "two", &format!("ping -c 1 -W 5 {}", one.address));
