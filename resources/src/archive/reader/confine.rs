@@ -20,9 +20,8 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::resource::{Resource, setrlimit};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use serde::{Deserialize, Serialize};
 
 use super::super::Limits;
@@ -61,13 +60,13 @@ pub(super) fn confine(top: Option<&OwnedFd>, limits: &Limits) -> io::Result<Lack
 
 fn bound(limits: &Limits) -> io::Result<()> {
     for (resource, most) in [
-        (Resource::RLIMIT_AS, MEMORY),
-        (Resource::RLIMIT_CPU, 60 + limits.unpacked / SLOWEST),
-        (Resource::RLIMIT_FSIZE, limits.file),
-        (Resource::RLIMIT_NOFILE, 256),
-        (Resource::RLIMIT_CORE, 0),
+        (Resource::As, MEMORY),
+        (Resource::Cpu, 60 + limits.unpacked / SLOWEST),
+        (Resource::Fsize, limits.file),
+        (Resource::Nofile, 256),
+        (Resource::Core, 0),
     ] {
-        setrlimit(resource, most, most)?;
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
 }
@@ -89,7 +88,7 @@ fn shut_in(top: Option<&OwnedFd>, lacks: &mut Lacks) -> io::Result<()> {
 
 /// The rights of this thread and of those that it starts.
 fn give_up(top: Option<&OwnedFd>, lacks: &mut Lacks) -> io::Result<()> {
-    if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET) {
+    if let Err(errno) = unshare(UnshareFlags::NEWNET) {
         // Only root may; what is left is what Landlock refuses.
         lacks.0.push(format!("no network namespace of its own: {errno}"));
     }
@@ -102,6 +101,11 @@ fn give_up(top: Option<&OwnedFd>, lacks: &mut Lacks) -> io::Result<()> {
         RulesetStatus::NotEnforced => lacks.0.push("no Landlock in this kernel".to_owned()),
     }
     Ok(())
+}
+
+#[expect(deprecated, reason = "unsafe only for tables of open files, which are not asked for")]
+fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+    rustix::thread::unshare(flags)
 }
 
 fn landlock(top: Option<&OwnedFd>) -> Result<RulesetStatus, RulesetError> {

@@ -84,7 +84,7 @@ fn s9_a_reader_finds_no_socket_and_no_path_out_of_its_folder() {
     UnixStream::connect(&socket).unwrap();
     let shut = |top: Option<&Path>| {
         // Not the root of the other threads of this process.
-        unshare(CloneFlags::CLONE_FS).unwrap();
+        unshare(UnshareFlags::FS).unwrap();
         let top = top.map(|top| OwnedFd::from(File::open(top).unwrap()));
         let mut lacks = Lacks::default();
         shut_in(top.as_ref(), &mut lacks).unwrap();
@@ -107,6 +107,6 @@ fn s9_a_reader_has_no_capabilities_and_gets_none() {
         let none = rustix::thread::capabilities(None).unwrap();
         assert!(none.effective.is_empty() && none.permitted.is_empty());
         assert!(rustix::thread::no_new_privs().unwrap());
-        assert!(unshare(CloneFlags::CLONE_NEWNS).is_err());
+        assert!(unshare(UnshareFlags::NEWNS).is_err());
     });
 }
