@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use muster_resources::Reader;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -108,6 +109,8 @@ pub struct Settings {
     pub path: String,
     /// The binary that is linked under each tool's name and that starts hooks.
     pub program: PathBuf,
+    /// Who reads archives: a child, where `main` knows how to be one.
+    pub reader: Reader,
     /// How long a hook may run (reliability document, section 5).
     pub hook_deadline: Duration,
     /// How long `update-status` may run.
@@ -132,6 +135,7 @@ impl Settings {
             paths,
             path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
             program,
+            reader: Reader::Here,
             hook_deadline: Duration::from_secs(3600),
             update_status_deadline: Duration::from_secs(300),
             linger: Duration::from_secs(3),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use muster_console::outcome::{Chain, error_line};
 use muster_model::name::{MachineId, ModelId};
+use muster_resources::Reader;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -97,7 +98,8 @@ async fn take_away(
 
 async fn serve(file: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
     let program = std::env::current_exe()?;
-    let (settings, connection) = config::load(&file, program)?;
+    let (mut settings, connection) = config::load(&file, program)?;
+    settings.reader = Reader::child();
     let stop = CancellationToken::new();
     let signals = stop.clone();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

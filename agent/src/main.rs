@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use muster_resources::archive::reader;
+
 use muster_agent::{daemon, exec, starter, tool, tools};
 
 fn main() -> ExitCode {
@@ -14,6 +16,7 @@ fn main() -> ExitCode {
         return tool::run(name).into();
     }
     match name {
+        reader::NAME => reader::serve(),
         starter::NAME => starter::run(words).into(),
         "juju-exec" | "juju-run" => exec::run(name, words).into(),
         "jujud" => exec::version(words).into(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use muster_model::goal::ResourceGoal;
 use muster_model::name::{ResourceName, UnitName};
-use muster_resources::{Archive, ArchiveError, Digest, Limits, Unpack, clone_tree};
+use muster_resources::{Archive, ArchiveError, Digest, Limits, Reader, Unpack, clone_tree};
 use thiserror::Error;
 
 use crate::fetch::{self, FetchError, blocking};
@@ -79,6 +79,7 @@ pub(crate) async fn unpack(
     let mark = tree.with_extension("tree");
     let archive = world.blobs.path(&digest);
     let target = target.to_owned();
+    let reader = world.settings.reader.clone();
     let known: Option<Digest> =
         fs::read_to_string(&mark).ok().and_then(|text| text.trim().parse().ok());
     let _held = world.locks.group(&format!("tree {digest}")).await;
@@ -86,7 +87,7 @@ pub(crate) async fn unpack(
         let wrong = |source| ResourceError::Unpack { path: target.clone(), source };
         let digest = match known.filter(|_| tree.is_dir()) {
             Some(known) => known,
-            None => once(&archive, &tree, &mark, digest, strip).map_err(wrong)?,
+            None => once(&reader, &archive, &tree, &mark, digest, strip).map_err(wrong)?,
         };
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)
@@ -99,6 +100,7 @@ pub(crate) async fn unpack(
 }
 
 fn once(
+    reader: &Reader,
     archive: &Path,
     tree: &Path,
     mark: &Path,
@@ -114,7 +116,7 @@ fn once(
         _ => {}
     }
     let how = Unpack { limits: Limits::resource(), strip, expected: Some(expected) };
-    let unpacked = Archive::open(archive)?.unpack(tree, &how)?;
+    let unpacked = reader.unpack(&Archive::open(archive)?, tree, &how)?;
     // Written last: without it the tree is made again.
     fs::write(mark, unpacked.tree.to_string()).map_err(io)?;
     Ok(unpacked.tree)

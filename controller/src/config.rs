@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use muster_resources::Reader;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -72,6 +73,8 @@ pub struct Settings {
     pub substrate: SubstrateChoice,
     /// The agent's binary, which machines run. The one beside the controller's, by default.
     pub agent: PathBuf,
+    /// Who reads archives: a child, where `main` knows how to be one.
+    pub reader: Reader,
     /// What is logged, in `tracing`'s filter language.
     pub log: String,
     /// Machines that are made at the same time.
@@ -232,6 +235,7 @@ fn settings(fragment: Fragment) -> Result<Settings, ConfigError> {
         listen: fragment.listen,
         substrate,
         agent,
+        reader: Reader::Here,
         log: fragment.log,
         parallel_machines: fragment.parallel_machines,
         times: Times::default(),

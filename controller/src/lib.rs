@@ -233,6 +233,7 @@ pub async fn run(
     let app = App {
         ledger: ledger.clone(),
         blobs: blobs.clone(),
+        reader: settings.reader.clone(),
         logs: logs.clone(),
         hearing: hearing.clone(),
         provisioner: provisioner.clone(),

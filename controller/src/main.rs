@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use muster_controller::{Chain, Init, config};
+use muster_resources::archive::{Reader, reader};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,10 @@ parallel-machines. Each can also come from the environment, as MUSTER_CONTROLLER
 ";
 
 fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args();
+    if words.next().is_some_and(|own| own == reader::NAME) {
+        return reader::serve();
+    }
     let verb = words.next().unwrap_or_default();
     let result = match (verb.as_str(), flags(words)) {
         ("init", Ok(flags)) => init(flags),
@@ -87,8 +91,9 @@ fn init(mut flags: BTreeMap<String, String>) -> Result<(), String> {
 
 fn run(mut flags: BTreeMap<String, String>) -> Result<(), String> {
     let file = flags.remove("config").map(PathBuf::from);
-    let settings =
+    let mut settings =
         config::load(file.as_deref(), &flags).map_err(|error| Chain(&error).to_string())?;
+    settings.reader = Reader::child();
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .map_err(|error| format!("cannot use `log = {}`: {error}", settings.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -5,6 +5,7 @@
 //! in the substrate's own records, so a controller that starts again goes on where the last one
 //! was. The substrate is synchronous and called on threads of its own.
 
+mod firewall;
 mod host;
 mod machine;
 
@@ -121,6 +122,11 @@ impl Provisioner {
     /// Follows the estate until `shutdown`; then lets what has begun come to its end.
     pub async fn run(self, ledger: Ledger, shutdown: CancellationToken) {
         self.prepare().await;
+        let doors = firewall::follow(self.clone(), ledger.clone(), shutdown.clone());
+        tokio::join!(doors, self.follow(ledger, shutdown));
+    }
+
+    async fn follow(&self, ledger: Ledger, shutdown: CancellationToken) {
         let mut estates = ledger.watch();
         let tasks = self.tasks.clone();
         let busy: Arc<Mutex<BTreeSet<At>>> = Arc::default();

@@ -30,7 +30,7 @@ use hyper_util::service::TowerToHyperService;
 use muster_api::route::{Method, Name, Route, TABLE};
 use muster_model::name::UserName;
 use muster_model::record::TokenHash;
-use muster_resources::BlobStore;
+use muster_resources::{BlobStore, Reader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,8 @@ pub struct App {
     pub ledger: Ledger,
     /// Bytes.
     pub blobs: BlobStore,
+    /// Who reads them, where they are archives.
+    pub reader: Reader,
     /// Logs of units.
     pub logs: Logs,
     /// Whom this controller hears from.

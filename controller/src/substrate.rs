@@ -21,6 +21,7 @@ pub mod apt_cache;
 mod cgroup;
 mod error;
 mod exec;
+mod firewall;
 mod host;
 mod launch;
 mod machine;
@@ -54,6 +55,7 @@ use sha2::{Digest, Sha256};
 pub use cgroup::{Enforcement, Limits};
 pub use error::SubstrateError;
 pub use exec::{Exec, Output};
+pub use firewall::{Door, Traffic};
 pub use host::{Host, HostBind, HostFile, HostSpec, HostState};
 pub use machine::Revived;
 pub use root::{PACKAGES, Progress};
@@ -141,11 +143,18 @@ struct Inner {
     /// One lock a machine, held while it is changed.
     slots: Mutex<BTreeMap<String, Arc<machine::Slot>>>,
     /// Held while an index is chosen, or the network is changed.
-    shape: Mutex<()>,
+    shape: Mutex<Shape>,
     apt: Mutex<Option<AptCache>>,
     /// Readable once the last handle is gone: supervisors leave.
     stop: Arc<OwnedFd>,
     _lock: fs::File,
+}
+
+/// What is known of the network in this process.
+#[derive(Debug, Default)]
+struct Shape {
+    /// The rules of machines that run already were seen to.
+    restored: bool,
 }
 
 impl fmt::Debug for Inner {
@@ -222,11 +231,15 @@ impl Substrate {
     /// Those of the tools.
     pub fn ensure_network(&self) -> Result<(), SubstrateError> {
         let inner = &self.inner;
-        let _shape = hold(&inner.shape);
+        let mut shape = hold(&inner.shape);
         // After kill_all the state root is gone and this fails: nothing is made off the record.
         network_of(&inner.settings, &inner.state)?;
         inner.make_runtime()?;
         inner.network.make(&|step| inner.step(step))?;
+        if !shape.restored {
+            inner.restore_rules()?;
+            shape.restored = true;
+        }
         let mut apt = hold(&inner.apt);
         if inner.settings.apt_cache && apt.is_none() {
             let listener = inner.network.listen(APT_CACHE_PORT)?;

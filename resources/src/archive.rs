@@ -11,6 +11,7 @@ mod error;
 mod memory;
 mod pack;
 mod policy;
+pub mod reader;
 mod stream;
 mod sync;
 mod tar;
@@ -28,8 +29,11 @@ pub use error::{ArchiveError, Rule};
 pub use memory::Listed;
 pub use pack::{Packed, pack, pack_tar_gz};
 pub use policy::{Kind, Limits};
+pub use reader::{Reader, Wanted};
 pub(crate) use sync::{Queue, SyncAhead};
-pub(crate) use write::Fresh;
+pub(crate) use write::{Below, Fresh};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Hashing};
 use door::{Door, Sink};
@@ -56,7 +60,7 @@ pub enum Format {
 }
 
 /// How to unpack.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unpack {
     /// What may be in the archive.
     pub limits: Limits,
@@ -68,7 +72,7 @@ pub struct Unpack {
 }
 
 /// What was unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unpacked {
     /// The archive's digest.
     pub digest: Digest,
@@ -81,7 +85,7 @@ pub struct Unpacked {
 }
 
 /// What is in an archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
     /// All entries by name, with the folders that are only implied.
     pub entries: BTreeMap<String, Listed>,
@@ -146,14 +150,20 @@ impl Archive {
     /// Hashing, inflating, writing and hashing the tree go on side by side, each in a thread.
     pub fn unpack(&self, target: &Path, how: &Unpack) -> Result<Unpacked, ArchiveError> {
         let fresh = Fresh::create(target)?;
+        let unpacked = self.write(fresh.below(), how)?;
+        fresh.publish()?;
+        Ok(unpacked)
+    }
+
+    /// Writes all that is in it, without making it durable.
+    fn write(&self, below: &Below, how: &Unpack) -> Result<Unpacked, ArchiveError> {
         let (written, digest) = thread::scope(|scope| {
-            let mut writer = Writer::new(scope, &fresh);
+            let mut writer = Writer::new(scope, below);
             let walked = self.walk(&how.limits, how.strip, how.expected, &mut writer);
             // Joined in any case, so that no thread is left with the folder's descriptors.
             let written = writer.finish();
             walked.and_then(|digest| Ok((written?, digest)))
         })?;
-        fresh.publish()?;
         Ok(Unpacked {
             digest,
             tree: written.tree.digest(),
@@ -181,15 +191,15 @@ impl Archive {
         Ok(memory.listed)
     }
 
-    /// The listing and the wanted files in one pass, for a blob whose digest must be `expected`.
-    pub fn inspect(
+    /// The listing and the wanted files in one pass; with a digest, only if it is that blob.
+    fn look(
         &self,
         limits: &Limits,
-        expected: &Digest,
-        wanted: impl Fn(&str) -> bool,
+        expected: Option<Digest>,
+        wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Inspection, ArchiveError> {
-        let mut memory = Memory::new(&wanted);
-        self.walk(limits, 0, Some(*expected), &mut memory)?;
+        let mut memory = Memory::new(wanted);
+        self.walk(limits, 0, expected, &mut memory)?;
         Ok(Inspection { entries: memory.listed, files: memory.files })
     }
 

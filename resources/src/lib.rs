@@ -15,7 +15,7 @@ mod hashing;
 pub mod store;
 mod tree;
 
-pub use archive::{Archive, ArchiveError, Limits, Unpack, Unpacked};
+pub use archive::{Archive, ArchiveError, Limits, Reader, Unpack, Unpacked};
 pub use digest::{Digest, DigestError};
 pub use hashing::Hashing;
 pub use store::{Blob, BlobStore, Stage, Staged, StoreError};

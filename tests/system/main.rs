@@ -19,6 +19,8 @@ mod f_config;
 #[cfg(test)]
 mod g_removed;
 #[cfg(test)]
+mod h_host_with_systemd;
+#[cfg(test)]
 mod killer;
 #[cfg(test)]
 mod stand;

@@ -20,8 +20,8 @@ use muster_charms::Charm;
 use muster_charms::tree::ItemKind;
 use muster_model::goal::CharmGoal;
 use muster_resolver::Progress;
-use muster_resources::archive::Listed;
-use muster_resources::{Archive, ArchiveError, Digest, Limits, Unpack};
+use muster_resources::archive::{Listed, Wanted};
+use muster_resources::{Archive, ArchiveError, Digest, Limits, Reader, Unpack};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -73,6 +73,7 @@ pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), Step
         kept: kept_path(&paths.private(&name)),
         tools: paths.tools(&name),
         program: unit.world.settings.program.clone(),
+        reader: unit.world.settings.reader.clone(),
     };
     let done = blocking(move || work.deploy(&archive, &wanted)).await?;
     drop(held);
@@ -112,6 +113,7 @@ struct Work {
     kept: PathBuf,
     tools: PathBuf,
     program: PathBuf,
+    reader: Reader,
 }
 
 impl Work {
@@ -129,11 +131,14 @@ impl Work {
             return Ok(Arc::new(old.charm.clone()));
         }
         let opened = Archive::open(archive).map_err(DeployError::Archive)?;
-        let wanted = |name: &str| {
-            !name.contains('/') && (is_yaml(name) || name == "version" || name == "revision")
+        let wanted = Wanted {
+            names: ["version", "revision"].map(str::to_owned).into(),
+            extensions: ["yaml".to_owned()].into(),
         };
-        let inspected =
-            opened.inspect(&Limits::charm(), &goal.digest, wanted).map_err(DeployError::Archive)?;
+        let inspected = self
+            .reader
+            .inspect(&opened, &Limits::charm(), Some(&goal.digest), &wanted)
+            .map_err(DeployError::Archive)?;
         let charm = Charm::read(&inspected.files).map_err(DeployError::Charm)?;
         fs::create_dir_all(&self.charm).map_err(write(&self.charm))?;
         crate::paths::private_folder(&self.folder).map_err(write(&self.folder))?;
@@ -143,7 +148,7 @@ impl Work {
         let fresh = self.folder.join(".charm-new");
         remove_any(&fresh).map_err(write(&fresh))?;
         let how = Unpack { limits: Limits::charm(), strip: 0, expected: Some(goal.digest) };
-        opened.unpack(&fresh, &how).map_err(DeployError::Archive)?;
+        self.reader.unpack(&opened, &fresh, &how).map_err(DeployError::Archive)?;
         let listing: BTreeMap<String, ItemKind> =
             inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
         if let Some(old) = &old {
@@ -212,10 +217,6 @@ impl Work {
         }
         Ok(())
     }
-}
-
-fn is_yaml(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "yaml")
 }
 
 fn kind(listed: &Listed) -> ItemKind {

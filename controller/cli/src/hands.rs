@@ -20,6 +20,7 @@ mod progress;
 mod remove;
 mod resources;
 mod run;
+mod service;
 mod session;
 mod shell;
 mod show;

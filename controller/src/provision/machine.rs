@@ -107,7 +107,7 @@ impl Provisioner {
         }
         let substrate = self.plan.substrate.clone().ok_or(ProvisionError::NoSubstrate)?;
         let config = self.agent_config(&self.plan.addresses, model, id, token.expose());
-        let spec = self.spec(name, machine, &config);
+        let spec = self.spec(name, model, machine, &config);
         let made = tokio::task::spawn_blocking(move || create(&substrate, &spec))
             .await
             .map_err(ProvisionError::Thread)?
@@ -150,7 +150,7 @@ impl Provisioner {
         .await
     }
 
-    fn spec(&self, name: &str, machine: &Machine, config: &str) -> HostSpec {
+    fn spec(&self, name: &str, model: ModelId, machine: &Machine, config: &str) -> HostSpec {
         let file = |path: &str, mode, text: &str| HostFile {
             path: path.to_owned(),
             mode,
@@ -158,6 +158,7 @@ impl Provisioner {
         };
         HostSpec {
             name: name.to_owned(),
+            group: model.to_string(),
             cores: machine.constraints.cores().filter(|cores| *cores > 0),
             mem_mib: machine.constraints.mem_mib().filter(|mem| *mem > 0),
             files: vec![
@@ -225,7 +226,7 @@ fn begin(substrate: &Substrate, host: Host) -> Result<Host, crate::substrate::Su
 }
 
 /// What the substrate calls a machine: short, since it is also its host name.
-fn instance_name(model: ModelId, machine: MachineId) -> String {
+pub(super) fn instance_name(model: ModelId, machine: MachineId) -> String {
     format!("muster-{}-{machine}", short(model))
 }
 

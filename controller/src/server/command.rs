@@ -13,7 +13,7 @@ use muster_model::command::{AddCharm, Command, EstateCommand, ModelCommand};
 use muster_model::name::ModelId;
 use muster_model::record::{ModelAccess, User};
 use muster_model::refusal::Code;
-use muster_resources::archive::{self, Limits};
+use muster_resources::archive::{self, Limits, Wanted};
 use muster_resources::{Digest, Stage};
 use serde::de::DeserializeOwned;
 
@@ -139,20 +139,17 @@ fn known(app: &App, user: &User, digest: &Digest, size: u64) -> bool {
 }
 
 /// Small files of a charm that the model needs; everything else stays in the archive.
-fn is_read(name: &str) -> bool {
-    matches!(
-        name,
-        "metadata.yaml"
-            | "config.yaml"
-            | "actions.yaml"
-            | "manifest.yaml"
-            | "metrics.yaml"
-            | "lxd-profile.yaml"
-            | "charmcraft.yaml"
-            | "revision"
-            | "version"
-    )
-}
+const READ: [&str; 9] = [
+    "metadata.yaml",
+    "config.yaml",
+    "actions.yaml",
+    "manifest.yaml",
+    "metrics.yaml",
+    "lxd-profile.yaml",
+    "charmcraft.yaml",
+    "revision",
+    "version",
+];
 
 async fn read_charm(app: &App, user: &User, asked: &mut AddCharm) -> Result<(), Failure> {
     if !known(app, user, &asked.digest, asked.size) {
@@ -160,7 +157,7 @@ async fn read_charm(app: &App, user: &User, asked: &mut AddCharm) -> Result<(), 
         let refusal = Refusal::new(Code::Missing, what).hint("upload them first");
         return Err(Failure::refused(refusal));
     }
-    let blobs = app.blobs.clone();
+    let (blobs, reader) = (app.blobs.clone(), app.reader.clone());
     let digest = asked.digest;
     let size = asked.size;
     let reading = tokio::task::spawn_blocking(move || {
@@ -173,8 +170,9 @@ async fn read_charm(app: &App, user: &User, asked: &mut AddCharm) -> Result<(), 
                 .hint("upload them first")
         })?;
         let archive = archive::Archive::from_file(blob.into_file()).map_err(|e| refuse(&e))?;
-        let files = archive.read_files(&Limits::charm(), is_read).map_err(|e| refuse(&e))?;
-        Charm::read(&files).map_err(|error| refuse(&error))
+        let wanted = Wanted { names: READ.map(str::to_owned).into(), ..Wanted::default() };
+        let read = reader.inspect(&archive, &Limits::charm(), Some(&digest), &wanted);
+        Charm::read(&read.map_err(|e| refuse(&e))?.files).map_err(|error| refuse(&error))
     });
     let charm = reading
         .await

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use super::cgroup::Limits;
 use super::error::SubstrateError;
+use super::firewall::Door;
 
 /// What a machine shall be.
 #[derive(Clone, Debug, Default)]
 pub struct HostSpec {
     /// Its name and host name: 1 to 40 of `a-z`, `0-9`, `-`.
     pub name: String,
+    /// Whose machines it belongs to: those of one group reach each other, others only its doors.
+    pub group: String,
     /// Whole processors it may use at most.
     pub cores: Option<u32>,
     /// MiB of memory it may use at most.
@@ -64,6 +67,8 @@ pub struct Host {
     pub state: HostState,
     /// What became of the limits that were asked for.
     pub limits: Limits,
+    /// What of it may be reached from outside its group.
+    pub doors: Vec<Door>,
 }
 
 /// Whether a machine runs.

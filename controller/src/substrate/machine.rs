@@ -183,7 +183,7 @@ impl Substrate {
         // A crash between starting and writing it down leaves processes that nobody knows.
         inner.halt(record)?;
         overlay.mount()?;
-        inner.network.plug(record.index, &|step| inner.step(step))?;
+        inner.network.plug(record, &|step| inner.step(step))?;
         let (mut launch_groups, mut host_groups) = (Vec::new(), Vec::new());
         let group = inner.group(&record.name);
         for hierarchy in &inner.hierarchies {
@@ -284,6 +284,7 @@ impl Inner {
             console: folder.join("console.log"),
             state,
             limits: record.limits.clone(),
+            doors: record.doors.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A machine before its first start: its number, its record, and the files that make it itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -33,11 +34,21 @@ impl Inner {
     ) -> Result<MachineRecord, SubstrateError> {
         let _shape = hold(&self.shape);
         let mut taken = Vec::new();
+        let mut segments = BTreeMap::new();
         for name in self.names()? {
             if let Some(record) = record::load::<MachineRecord>(&self.folder(&name))? {
                 taken.push(record.index);
+                segments.insert(record.group, record.segment);
             }
         }
+        // A number for each group, and fewer machines than numbers.
+        let segment = segments.get(&spec.group).copied().or_else(|| {
+            (1..=u8::MAX).find(|number| !segments.values().any(|taken| taken == number))
+        });
+        let segment = segment.ok_or_else(|| SubstrateError::Full {
+            what: "number for a group",
+            range: format!("1 to {}", u8::MAX),
+        })?;
         let shared = record::load::<NetworkRecord>(&self.state)?;
         let mut shared =
             shared.ok_or_else(|| SubstrateError::Unknown { name: "network".into() })?;
@@ -69,6 +80,9 @@ impl Inner {
             index,
             address: self.network.address(index),
             netns: self.network.netns(index),
+            group: spec.group.clone(),
+            segment,
+            doors: Vec::new(),
             uuid: uuid::Uuid::new_v4().to_string(),
             root: root.to_owned(),
             cores: spec.cores,

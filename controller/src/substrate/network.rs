@@ -3,13 +3,12 @@
 //! ```text
 //!  host namespace                 muster-sw-<tag>                  muster-<tag>-<index>
 //!  mh-<tag> 10.97.n.254 ──veth── up0 ┐
-//!     │ nft: masquerade              ├ br0 10.97.n.1 ── m<index> ──veth── eth0 10.97.n.<index>
-//!     ▼ ip_forward                   ┘   controller and package cache listen here
+//!     │ nft: masquerade, doors       ├ br0 10.97.n.1 ── m<index> ──veth── eth0 10.97.n.<index>
+//!     ▼ ip_forward                   ┘   controller and package cache listen here; nft: groups
 //! ```
 //!
 //! Nothing of ours listens on an address of the host's own namespace. Machines leave through the
-//! host, which reaches them directly; from elsewhere nobody begins a connection to a machine, nor
-//! does a machine of another network.
+//! host, which reaches them directly; who else reaches them is told in `firewall.rs`.
 
 use std::fs;
 use std::io;
@@ -19,7 +18,7 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns};
 
 use super::error::{SubstrateError, file, kernel};
-use super::record::Thing;
+use super::record::{MachineRecord, Thing};
 use super::shared::{remove_file, shared_lock, use_forwarding};
 use super::tool;
 
@@ -75,11 +74,11 @@ impl Network {
         format!("muster-{}-{index}", self.tag)
     }
 
-    fn host_link(&self) -> String {
+    pub(super) fn host_link(&self) -> String {
         format!("mh-{}", self.tag)
     }
 
-    fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         format!("muster_{}", self.tag)
     }
 
@@ -134,30 +133,10 @@ impl Network {
         ip(&["address", "replace", &uplink, "dev", &host])?;
         ip(&["link", "set", &host, "up"])?;
         step("switch")?;
-        tool::run_with("nft", &["-f", "-"], &self.rules())?;
-        step("table")?;
+        self.make_tables()?;
+        step("tables")?;
         use_forwarding(&self.tag)?;
         step("forwarding")
-    }
-
-    /// The private table: out with the host's address, in only what was asked for.
-    fn rules(&self) -> String {
-        let (table, host, subnet) = (self.table(), self.host_link(), self.subnet());
-        format!(
-            "table inet {table} {{}}\n\
-             delete table inet {table}\n\
-             table inet {table} {{\n\
-             chain out {{\n\
-             type nat hook postrouting priority srcnat; policy accept;\n\
-             ip saddr {subnet} oifname != \"{host}\" masquerade\n\
-             }}\n\
-             chain through {{\n\
-             type filter hook forward priority filter; policy accept;\n\
-             oifname \"{host}\" iifname != \"{host}\" ct state established,related accept\n\
-             oifname \"{host}\" iifname != \"{host}\" drop\n\
-             }}\n\
-             }}\n"
-        )
     }
 
     /// Everything that [`Network::plug`] may make.
@@ -165,6 +144,7 @@ impl Network {
         vec![
             Thing::Netns(self.netns(index)),
             Thing::Link { netns: Some(self.switch()), name: format!("m{index}") },
+            Thing::Rules(index),
         ]
     }
 
@@ -175,9 +155,10 @@ impl Network {
     /// As [`Network::make`].
     pub(super) fn plug(
         &self,
-        index: u8,
+        record: &MachineRecord,
         step: &dyn Fn(&str) -> Result<(), SubstrateError>,
     ) -> Result<(), SubstrateError> {
+        let index = record.index;
         let (switch, netns, port) = (self.switch(), self.netns(index), format!("m{index}"));
         {
             let _shared = shared_lock()?;
@@ -192,11 +173,14 @@ impl Network {
             ip(&args)?;
         }
         step("link")?;
+        // Before the port is: what has no rules goes nowhere.
+        self.make_rules(record)?;
+        step("rules")?;
         ip(&["-n", &switch, "link", "set", &port, "master", "br0", "up"])?;
         let address = format!("{}/24", self.address(index));
         ip(&["-n", &netns, "link", "set", "lo", "up"])?;
         ip(&["-n", &netns, "address", "replace", &address, "dev", "eth0"])?;
-        ip(&["-n", &netns, "link", "set", "eth0", "up"])?;
+        ip(&["-n", &netns, "link", "set", "eth0", "address", &self.mac(index), "up"])?;
         ip(&["-n", &netns, "route", "replace", "default", "via", &self.uplink().to_string()])?;
         step("address")
     }
@@ -213,7 +197,7 @@ impl Network {
 }
 
 /// Runs something in a thread that has entered a network namespace; sockets made there stay there.
-fn inside<T: Send + 'static>(
+pub(super) fn inside<T: Send + 'static>(
     netns: &str,
     what: String,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -250,7 +234,7 @@ fn make_netns(name: &str) -> Result<bool, SubstrateError> {
     ip(&["netns", "add", name]).map(|()| true)
 }
 
-fn is_netns(name: &str) -> bool {
+pub(super) fn is_netns(name: &str) -> bool {
     let proc = rustix::fs::PROC_SUPER_MAGIC;
     rustix::fs::statfs(netns_path(name))
         .is_ok_and(|stat| stat.f_type == proc || stat.f_type == NSFS)
@@ -352,7 +336,5 @@ mod tests {
         assert!(network.host_link().len() <= 15);
         assert_eq!(network.subnet(), "10.97.254.0/24");
         assert_eq!(network.address(10), Ipv4Addr::new(10, 97, 254, 10));
-        let rules = network.rules();
-        assert_eq!(rules.matches('{').count(), rules.matches('}').count());
     }
 }

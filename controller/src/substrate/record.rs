@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::Limits;
 use super::error::{SubstrateError, file};
+use super::firewall::Door;
 use super::process::Process;
 
 /// The name of a record's file in its folder.
@@ -43,6 +44,8 @@ pub(super) enum Thing {
     Overlay(PathBuf),
     /// An nft table of the `inet` family in the host's own namespace.
     Table(String),
+    /// The rules of the machine of this index, in both tables.
+    Rules(u8),
     /// Our share in the host's `ip_forward`.
     Forwarding(String),
     /// The reserved network number.
@@ -78,6 +81,15 @@ pub(super) struct MachineRecord {
     pub(super) index: u8,
     pub(super) address: Ipv4Addr,
     pub(super) netns: String,
+    /// Whose machines it belongs to.
+    #[serde(default)]
+    pub(super) group: String,
+    /// The group's number on the switch; zero are all those of a time that knew no groups.
+    #[serde(default)]
+    pub(super) segment: u8,
+    /// What of it may be reached from outside the group.
+    #[serde(default)]
+    pub(super) doors: Vec<Door>,
     pub(super) uuid: String,
     /// The cached root that lies below.
     pub(super) root: PathBuf,

@@ -117,6 +117,7 @@ impl Inner {
                 overlay::detach_loops(merged)?;
                 overlay::unmount(merged)
             }
+            Thing::Rules(index) => self.network.remove_rules(*index),
             Thing::Table(name) => network::remove_table(name),
             Thing::Forwarding(tag) => shared::leave_forwarding(tag),
             Thing::Number(number) => shared::release_number(*number, &self.state),

@@ -67,6 +67,7 @@ impl House {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             substrate: SubstrateChoice::None,
             agent: PathBuf::from("/nonexistent"),
+            reader: muster_resources::Reader::Here,
             log: String::new(),
             parallel_machines: 1,
             times: Times::default(),

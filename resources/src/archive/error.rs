@@ -1,15 +1,17 @@
 //! Why an archive was not taken.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::policy::Limits;
 use crate::Digest;
 
 /// An archive, a tree or a folder that could not be read, written or accepted.
-#[derive(Debug, Error)]
+#[derive(Debug, Error, Serialize, Deserialize)]
 pub enum ArchiveError {
     /// The archive breaks a rule and is refused whole; nothing of it was kept.
     #[error("archive refused: {} {rule}", printable(entry))]
@@ -41,6 +43,7 @@ pub enum ArchiveError {
     #[error("cannot read the archive")]
     Read {
         /// Why.
+        #[serde(with = "wire")]
         source: io::Error,
     },
     /// A file or folder cannot be read.
@@ -49,6 +52,7 @@ pub enum ArchiveError {
         /// The file or folder.
         path: PathBuf,
         /// Why.
+        #[serde(with = "wire")]
         source: io::Error,
     },
     /// A file or folder cannot be written.
@@ -57,6 +61,7 @@ pub enum ArchiveError {
         /// The file or folder.
         path: PathBuf,
         /// Why.
+        #[serde(with = "wire")]
         source: io::Error,
     },
     /// The disk, or a quota on it, is full.
@@ -77,12 +82,49 @@ pub enum ArchiveError {
         /// The target.
         path: PathBuf,
     },
+    /// The process that read the archive could not be started, or not be understood.
+    #[error("cannot {what} the process that reads archives")]
+    Reader {
+        /// What was tried.
+        what: Cow<'static, str>,
+        /// Why.
+        #[serde(with = "wire")]
+        source: io::Error,
+    },
+    /// The process that read the archive came to its end: by itself, or at a limit.
+    #[error("the process that read the archive ended ({status}){}", last_words(said))]
+    ReaderEnded {
+        /// How it ended.
+        status: String,
+        /// What it said last.
+        said: String,
+    },
     /// Somebody put something else in the place of the folder that was being written.
     #[error("`{}` was replaced while it was written", path.display())]
     Swapped {
         /// The folder.
         path: PathBuf,
     },
+}
+
+/// An error of the system on its way from one process to another.
+mod wire {
+    use std::io;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(error: &io::Error, to: S) -> Result<S::Ok, S::Error> {
+        (error.raw_os_error(), error.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<io::Error, D::Error> {
+        let (number, text) = <(Option<i32>, String)>::deserialize(from)?;
+        Ok(number.map_or_else(|| io::Error::other(text), io::Error::from_raw_os_error))
+    }
+}
+
+fn last_words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {}", said.escape_debug()) }
 }
 
 impl ArchiveError {
@@ -134,7 +176,7 @@ fn printable(entry: &str) -> String {
 
 /// What an archive must hold to (S9, and the list of hostile archives beside it). The texts go on
 /// after the entry's name.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each variant's message says what it is")]
 pub enum Rule {
     // Paths.
@@ -211,7 +253,7 @@ pub enum Rule {
     #[error("has a wrong header checksum")]
     Checksum,
     #[error("has a number that cannot be read ({0})")]
-    Number(&'static str),
+    Number(Cow<'static, str>),
     #[error("has a malformed extended header")]
     PaxMalformed,
     #[error("has the unknown extended key `{0}`")]
@@ -249,7 +291,7 @@ pub enum Rule {
     #[error("has a malformed directory record")]
     DirectoryRecord,
     #[error("is described differently in its two headers ({0})")]
-    HeadersDisagree(&'static str),
+    HeadersDisagree(Cow<'static, str>),
     #[error("has a second, different name")]
     UnicodePath,
     #[error("overlaps another entry")]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::chunk::Chunk;
 use super::door::Sink;
 use super::error::ArchiveError;
 
 /// What an archive says of one name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Listed {
     /// A folder, perhaps only implied by what lies in it.
     Folder,

@@ -4,17 +4,35 @@
 //! skipped and nothing repaired, with three exceptions that every tool makes: one leading `./` is
 //! dropped, a tar entry that is only `./` is the folder itself, and modes become 0755 or 0644.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
+use serde::{Deserialize, Serialize};
 
 use super::error::Rule;
 
 /// Links a link may lead through: what no honest archive needs more of.
 const HOPS: usize = 16;
 
+/// What we read ourselves of a charm.
+const PLAIN: [&str; 12] = [
+    "metadata.yaml",
+    "charmcraft.yaml",
+    "config.yaml",
+    "actions.yaml",
+    "manifest.yaml",
+    "lxd-profile.yaml",
+    "bundle.yaml",
+    "layer.yaml",
+    "version",
+    "revision",
+    "icon.svg",
+    "hooks",
+];
+
 /// How much an archive may hold (reliability and security, section 5).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of the archive itself.
     pub packed: u64,
@@ -41,13 +59,13 @@ pub struct Limits {
     /// Bytes of output for which the ratio does not matter.
     pub unmeasured: u64,
     /// Names at the top that must not be links, because we read them ourselves (S10).
-    pub plain: &'static [&'static str],
+    pub plain: Cow<'static, [Cow<'static, str>]>,
 }
 
 impl Limits {
     /// For charms.
     #[must_use]
-    pub const fn charm() -> Limits {
+    pub fn charm() -> Limits {
         Limits {
             packed: 256 << 20,
             unpacked: 1 << 30,
@@ -61,32 +79,19 @@ impl Limits {
             header: 64 << 10,
             ratio: 200,
             unmeasured: 10 << 20,
-            plain: &[
-                "metadata.yaml",
-                "charmcraft.yaml",
-                "config.yaml",
-                "actions.yaml",
-                "manifest.yaml",
-                "lxd-profile.yaml",
-                "bundle.yaml",
-                "layer.yaml",
-                "version",
-                "revision",
-                "icon.svg",
-                "hooks",
-            ],
+            plain: PLAIN.iter().copied().map(Cow::Borrowed).collect(),
         }
     }
 
     /// For resources: tarballs of whole products. Ten GiB is a model's quota for what is packed.
     #[must_use]
-    pub const fn resource() -> Limits {
+    pub fn resource() -> Limits {
         Limits {
             packed: 10 << 30,
             unpacked: 40 << 30,
             file: 16 << 30,
             entries: 200_000,
-            plain: &[],
+            plain: Cow::Borrowed(&[]),
             ..Limits::charm()
         }
     }
@@ -181,7 +186,7 @@ impl Policy {
             }
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             stays_inside(folder, target)?;
-            if self.limits.plain.contains(&path) {
+            if self.limits.plain.iter().any(|name| name == path) {
                 return Err(Rule::LinkedName);
             }
         }

@@ -215,8 +215,8 @@ impl Header {
             path,
             target: text(field(157, 100)),
             kind: block.get(156).copied().unwrap_or(0),
-            mode: number(field(100, 8)).ok_or_else(|| refused(Rule::Number("mode")))?,
-            size: number(field(124, 12)).ok_or_else(|| refused(Rule::Number("size")))?,
+            mode: number(field(100, 8)).ok_or_else(|| refused(Rule::Number("mode".into())))?,
+            size: number(field(124, 12)).ok_or_else(|| refused(Rule::Number("size".into())))?,
         })
     }
 }

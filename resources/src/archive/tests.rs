@@ -1,5 +1,5 @@
 mod hostile_tar;
 mod hostile_zip;
-mod kit;
+pub(super) mod kit;
 mod place;
 mod round;

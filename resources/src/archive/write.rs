@@ -32,35 +32,21 @@ const AHEAD: usize = 8;
 
 const FOLDER: Mode = Mode::from_raw_mode(0o755);
 
-/// A folder on its way to a name.
-pub(crate) struct Fresh {
-    target: PathBuf,
-    parent: OwnedFd,
-    name: OsString,
-    partial: OsString,
+/// A folder that we write into, whatever it is called meanwhile.
+pub(crate) struct Below {
+    /// What it is called in errors.
+    called: PathBuf,
     top: OwnedFd,
-    published: bool,
 }
 
-impl Fresh {
-    /// Makes `TARGET.partial`, empty. What a crashed attempt left there is removed first.
-    ///
-    /// The folder above the target must exist; the target must not, unless it is an empty folder.
-    pub(crate) fn create(target: &Path) -> Result<Fresh, ArchiveError> {
-        let failed = |errno: Errno| ArchiveError::write(target, errno);
-        let Some(name) = target.file_name() else { return Err(failed(Errno::INVAL)) };
-        let above = match target.parent() {
-            Some(above) if above != Path::new("") => above,
-            _ => Path::new("."),
-        };
-        let parent = File::open(above).map_err(|error| ArchiveError::write(above, error))?;
-        let parent = OwnedFd::from(parent);
-        check_free(&parent, name, target)?;
-        let mut partial = name.to_owned();
-        partial.push(".partial");
-        let top = make(&parent, &partial, target)?;
-        let name = name.to_owned();
-        Ok(Fresh { target: target.to_owned(), parent, name, partial, top, published: false })
+impl Below {
+    pub(super) fn new(called: PathBuf, top: OwnedFd) -> Below {
+        Below { called, top }
+    }
+
+    /// Its descriptor.
+    pub(super) fn top(&self) -> &OwnedFd {
+        &self.top
     }
 
     /// Makes a folder; its parent was made before.
@@ -96,28 +82,8 @@ impl Fresh {
             .map_err(|errno| self.failed(path, errno))
     }
 
-    /// Makes everything durable and gives the folder its name.
-    pub(crate) fn publish(mut self) -> Result<(), ArchiveError> {
-        let failed = |errno: Errno| ArchiveError::write(&self.target, errno);
-        rustix::fs::fchmod(&self.top, FOLDER).map_err(failed)?;
-        // One sync for all: a sync for each of thousands of files would wait for the disk as often.
-        rustix::fs::syncfs(&self.top).map_err(failed)?;
-        if !self.is_ours() {
-            return Err(ArchiveError::Swapped { path: self.target.with_file_name(&self.partial) });
-        }
-        match rustix::fs::renameat(&self.parent, &self.partial, &self.parent, &self.name) {
-            Ok(()) => {}
-            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {
-                return Err(ArchiveError::Exists { path: self.target.clone() });
-            }
-            Err(errno) => return Err(failed(errno)),
-        }
-        self.published = true;
-        rustix::fs::fsync(&self.parent).map_err(|errno| ArchiveError::write(&self.target, errno))
-    }
-
     pub(crate) fn failed(&self, path: &Path, errno: impl Into<std::io::Error>) -> ArchiveError {
-        ArchiveError::write(self.target.join(path), errno)
+        ArchiveError::write(self.called.join(path), errno)
     }
 
     fn in_parent(
@@ -136,11 +102,70 @@ impl Fresh {
         };
         done.map_err(|errno| self.failed(path, errno))
     }
+}
+
+/// A folder on its way to a name.
+pub(crate) struct Fresh {
+    below: Below,
+    parent: OwnedFd,
+    name: OsString,
+    partial: OsString,
+    published: bool,
+}
+
+impl Fresh {
+    /// Makes `TARGET.partial`, empty. What a crashed attempt left there is removed first.
+    ///
+    /// The folder above the target must exist; the target must not, unless it is an empty folder.
+    pub(crate) fn create(target: &Path) -> Result<Fresh, ArchiveError> {
+        let failed = |errno: Errno| ArchiveError::write(target, errno);
+        let Some(name) = target.file_name() else { return Err(failed(Errno::INVAL)) };
+        let above = match target.parent() {
+            Some(above) if above != Path::new("") => above,
+            _ => Path::new("."),
+        };
+        let parent = File::open(above).map_err(|error| ArchiveError::write(above, error))?;
+        let parent = OwnedFd::from(parent);
+        check_free(&parent, name, target)?;
+        let mut partial = name.to_owned();
+        partial.push(".partial");
+        let top = make(&parent, &partial, target)?;
+        let name = name.to_owned();
+        let below = Below::new(target.to_owned(), top);
+        Ok(Fresh { below, parent, name, partial, published: false })
+    }
+
+    /// What is written into.
+    pub(crate) fn below(&self) -> &Below {
+        &self.below
+    }
+
+    /// Makes everything durable and gives the folder its name.
+    pub(crate) fn publish(mut self) -> Result<(), ArchiveError> {
+        let Below { called, top } = &self.below;
+        let failed = |errno: Errno| ArchiveError::write(called, errno);
+        rustix::fs::fchmod(top, FOLDER).map_err(failed)?;
+        // One sync for all: a sync for each of thousands of files would wait for the disk as often.
+        rustix::fs::syncfs(top).map_err(failed)?;
+        if !self.is_ours() {
+            return Err(ArchiveError::Swapped { path: called.with_file_name(&self.partial) });
+        }
+        match rustix::fs::renameat(&self.parent, &self.partial, &self.parent, &self.name) {
+            Ok(()) => {}
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {
+                return Err(ArchiveError::Exists { path: called.clone() });
+            }
+            Err(errno) => return Err(failed(errno)),
+        }
+        self.published = true;
+        let called = &self.below.called;
+        rustix::fs::fsync(&self.parent).map_err(|errno| ArchiveError::write(called, errno))
+    }
 
     /// Whether the name of the partial folder still leads to the one we write into.
     fn is_ours(&self) -> bool {
         let there = rustix::fs::statat(&self.parent, &self.partial, AtFlags::SYMLINK_NOFOLLOW);
-        let ours = rustix::fs::fstat(&self.top);
+        let ours = rustix::fs::fstat(&self.below.top);
         matches!((there, ours), (Ok(there), Ok(ours))
             if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
     }
@@ -213,7 +238,7 @@ fn open_top_at(parent: &OwnedFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
 
 /// Writes entries below a fresh folder, and hashes them on a thread of its own.
 pub(super) struct Writer<'scope, 'a> {
-    fresh: &'a Fresh,
+    below: &'a Below,
     open: Option<(PathBuf, File, u64)>,
     tree: Tree,
     files: u64,
@@ -238,13 +263,13 @@ enum ToHash {
 impl<'scope, 'a> Writer<'scope, 'a> {
     pub(super) fn new<'env>(
         scope: &'scope Scope<'scope, 'env>,
-        fresh: &'a Fresh,
+        below: &'a Below,
     ) -> Writer<'scope, 'a> {
         let (to_hash, pieces) = sync_channel(AHEAD);
         let hashing = scope.spawn(move || hash_files(&pieces));
         let ahead = SyncAhead::start(scope);
         Writer {
-            fresh,
+            below,
             open: None,
             tree: Tree::default(),
             files: 0,
@@ -257,7 +282,7 @@ impl<'scope, 'a> Writer<'scope, 'a> {
 
     pub(super) fn finish(self) -> Result<Written, ArchiveError> {
         drop(self.to_hash);
-        self.ahead.finish().map_err(|source| self.fresh.failed(Path::new(""), source))?;
+        self.ahead.finish().map_err(|source| self.below.failed(Path::new(""), source))?;
         let mut tree = self.tree;
         tree.append(self.hashing.join().map_err(|_| panicked())?);
         Ok(Written { tree, files: self.files, bytes: self.bytes })
@@ -267,12 +292,12 @@ impl<'scope, 'a> Writer<'scope, 'a> {
 impl Sink for Writer<'_, '_> {
     fn folder(&mut self, path: &str) -> Result<(), ArchiveError> {
         self.tree.folder(path, FOLDER.as_raw_mode());
-        self.fresh.folder(Path::new(path))
+        self.below.folder(Path::new(path))
     }
 
     fn file(&mut self, path: &str, executable: bool, size: u64) -> Result<(), ArchiveError> {
         let mode = if executable { 0o755 } else { 0o644 };
-        let file = self.fresh.file(Path::new(path), mode)?;
+        let file = self.below.file(Path::new(path), mode)?;
         self.open = Some((PathBuf::from(path), file, size));
         self.files += 1;
         self.to_hash.send(ToHash::File { path: path.to_owned(), mode }).map_err(|_| panicked())
@@ -280,7 +305,7 @@ impl Sink for Writer<'_, '_> {
 
     fn data(&mut self, chunk: Chunk) -> Result<(), ArchiveError> {
         if let Some((path, file, _)) = &mut self.open {
-            file.write_all(chunk.bytes()).map_err(|source| self.fresh.failed(path, source))?;
+            file.write_all(chunk.bytes()).map_err(|source| self.below.failed(path, source))?;
         }
         self.bytes += chunk.len() as u64;
         self.to_hash.send(ToHash::Data(chunk)).map_err(|_| panicked())
@@ -295,7 +320,7 @@ impl Sink for Writer<'_, '_> {
 
     fn link(&mut self, path: &str, target: &str) -> Result<(), ArchiveError> {
         self.tree.link(path, target);
-        self.fresh.link(Path::new(path), Path::new(target))
+        self.below.link(Path::new(path), Path::new(target))
     }
 }
 

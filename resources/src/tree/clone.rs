@@ -14,7 +14,7 @@ use std::thread;
 use rustix::io::Errno;
 
 use super::{Found, Item, open_below, open_top, walk};
-use crate::archive::{ArchiveError, Fresh, Queue, SyncAhead};
+use crate::archive::{ArchiveError, Below, Fresh, Queue, SyncAhead};
 use rustix::fs::{Mode, OFlags};
 
 /// Threads that copy: more do not make memory faster.
@@ -31,19 +31,20 @@ struct Copy {
 pub fn clone_tree(from: &Path, to: &Path) -> Result<(), ArchiveError> {
     let top = open_top(from)?;
     let fresh = Fresh::create(to)?;
+    let below = fresh.below();
     let mut files = Vec::new();
     let mut modes = Vec::new();
     walk(&top, from, &mut |found: Found<'_>| {
         let path = found.path;
         match found.item {
             Item::Folder { mode } => {
-                fresh.folder(path)?;
+                below.folder(path)?;
                 if mode != 0o755 {
                     modes.push((path.to_owned(), mode));
                 }
             }
             Item::File { mode, size } => files.push(Copy { path: path.to_owned(), mode, size }),
-            Item::Link { target } => fresh.link(path, &target)?,
+            Item::Link { target } => below.link(path, &target)?,
         }
         Ok(())
     })?;
@@ -56,17 +57,16 @@ pub fn clone_tree(from: &Path, to: &Path) -> Result<(), ArchiveError> {
         let ahead = SyncAhead::start(scope);
         let copiers: Vec<_> = (0..copiers)
             .map(|_| {
-                let (queue, files, fresh, top, can_share) =
-                    (ahead.queue(), &files, &fresh, &top, &can_share);
+                let (queue, files, top, can_share) = (ahead.queue(), &files, &top, &can_share);
                 scope.spawn(move || {
                     while let Some(file) = files.lock().ok().and_then(|mut files| files.pop()) {
-                        copy_file(top, from, fresh, &file, can_share, &queue)?;
+                        copy_file(top, from, below, &file, can_share, &queue)?;
                     }
                     Ok(())
                 })
             })
             .collect();
-        let failed = |source| fresh.failed(Path::new(""), source);
+        let failed = |source| below.failed(Path::new(""), source);
         let mut copied = Ok(());
         for copier in copiers {
             let done = copier
@@ -78,7 +78,7 @@ pub fn clone_tree(from: &Path, to: &Path) -> Result<(), ArchiveError> {
     })?;
     // Innermost first: a folder without the right to write would refuse what goes below it.
     for (path, mode) in modes.iter().rev() {
-        fresh.chmod(path, *mode)?;
+        below.chmod(path, *mode)?;
     }
     fresh.publish()
 }
@@ -86,7 +86,7 @@ pub fn clone_tree(from: &Path, to: &Path) -> Result<(), ArchiveError> {
 fn copy_file(
     top: &impl std::os::fd::AsFd,
     from: &Path,
-    fresh: &Fresh,
+    below: &Below,
     file: &Copy,
     can_share: &AtomicBool,
     queue: &Queue,
@@ -95,15 +95,15 @@ fn copy_file(
     let source = open_below(top, &file.path, flags, Mode::empty())
         .map_err(|errno| ArchiveError::read_file(from.join(&file.path), errno))?;
     let source = File::from(source);
-    let mut target = fresh.file(&file.path, file.mode)?;
+    let mut target = below.file(&file.path, file.mode)?;
     if can_share.load(Ordering::Relaxed) {
         match rustix::fs::ioctl_ficlone(&target, &source) {
             Ok(()) => return Ok(()),
-            Err(Errno::NOSPC | Errno::DQUOT) => return Err(fresh.failed(&file.path, Errno::NOSPC)),
+            Err(Errno::NOSPC | Errno::DQUOT) => return Err(below.failed(&file.path, Errno::NOSPC)),
             Err(_) => can_share.store(false, Ordering::Relaxed),
         }
     }
-    copy_bytes(&source, &mut target, file.size).map_err(|error| fresh.failed(&file.path, error))?;
+    copy_bytes(&source, &mut target, file.size).map_err(|error| below.failed(&file.path, error))?;
     queue.take(target, file.size);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use muster_resources::archive::{Archive, Limits, Unpack};
+use muster_resources::archive::{Archive, Limits, Reader, Unpack};
 use muster_resources::{Digest, clone_tree};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
@@ -98,10 +98,14 @@ fn program(command: &[String]) -> Result<Taken, MeasureError> {
     taken(seconds, UsageWho::RUSAGE_CHILDREN)
 }
 
+/// What this process does, and those that it has do it.
 fn own(work: impl FnOnce() -> Result<(), MeasureError>) -> Result<Taken, MeasureError> {
     let began = Instant::now();
     work()?;
-    taken(began.elapsed().as_secs_f64(), UsageWho::RUSAGE_SELF)
+    let seconds = began.elapsed().as_secs_f64();
+    let (own, others) =
+        (taken(seconds, UsageWho::RUSAGE_SELF)?, taken(seconds, UsageWho::RUSAGE_CHILDREN)?);
+    Ok(Taken { seconds, cpu: own.cpu + others.cpu, peak: own.peak.max(others.peak) })
 }
 
 fn unpack(archive: &Path, target: &Path, digest: &str) -> Result<(), MeasureError> {
@@ -109,7 +113,7 @@ fn unpack(archive: &Path, target: &Path, digest: &str) -> Result<(), MeasureErro
     let expected: Digest = digest.parse().map_err(|error| wrong(&error))?;
     let how = Unpack { limits: Limits::resource(), strip: 0, expected: Some(expected) };
     let archive = Archive::open(archive).map_err(|error| wrong(&error))?;
-    archive.unpack(target, &how).map_err(|error| wrong(&error))?;
+    Reader::child().unpack(&archive, target, &how).map_err(|error| wrong(&error))?;
     Ok(())
 }
 

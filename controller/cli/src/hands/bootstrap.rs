@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Child;
 use std::time::Duration;
 
 use muster_model::model_config::option;
@@ -11,7 +10,7 @@ use muster_resources::Digest;
 use tokio::time::Instant;
 
 use super::models::make;
-use super::process::{LOG, Place, free_address};
+use super::process::{HOME, LOG, Place, Started, free_address};
 use super::progress;
 use super::remove::{confirm_name, skips};
 use super::session::{Controller, Session, connect};
@@ -23,8 +22,6 @@ use crate::failure::Failure;
 
 /// The first user of every controller.
 const ADMIN: &str = "admin";
-/// Below which everything of ours lies on a host.
-const HOME: &str = "/var/lib/muster";
 /// How long a controller may take until it answers.
 const ANSWERS: Duration = Duration::from_secs(60);
 /// How long it may take to end once everything that it made is gone.
@@ -70,7 +67,7 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
         Err(failure) => {
             place.terminate()?;
             if place.ended(ENDS).await? {
-                remove_folder(&data)?;
+                place.remove()?;
             }
             return Err(failure);
         }
@@ -138,7 +135,7 @@ async fn finish(
     settings: &BTreeMap<String, String>,
 ) -> Result<Controller, Failure> {
     place.keep(settings)?;
-    let child = place.start()?;
+    let started = place.start()?;
     let listen = settings.get("listen").cloned().unwrap_or_default();
     let cloud = act.cloud.as_str().to_owned();
     let mut kept = Kept::new(String::new(), vec![listen], place.authority()?, cloud);
@@ -150,7 +147,7 @@ async fn finish(
         token: token.clone(),
     };
     let on = connect(chosen)?;
-    kept.uuid = answers(session, &on, place, child).await?;
+    kept.uuid = answers(session, &on, place, started).await?;
     kept.agent_version = Some(super::status::DIALECT.to_owned());
     let (entry, no_switch) = (name.to_owned(), act.no_switch);
     session.change(move |contents| {
@@ -170,7 +167,7 @@ async fn answers(
     session: &Session<'_>,
     on: &Controller,
     place: &Place,
-    mut child: Child,
+    mut started: Started,
 ) -> Result<String, Failure> {
     let wheel = progress::wheel(session.desk, "Waiting for the controller to answer");
     let deadline = Instant::now() + ANSWERS;
@@ -180,7 +177,7 @@ async fn answers(
             Ok(version) => break Ok(version.uuid),
             Err(error) => error,
         };
-        match child.try_wait() {
+        match started.ended() {
             Ok(None) => {}
             Ok(Some(status)) => {
                 break Err(Failure::new(format!(
@@ -189,7 +186,7 @@ async fn answers(
                 ))
                 .hint(format!("Its whole log: {}", place.data.join(LOG).display())));
             }
-            Err(error) => break Err(Failure::tried("cannot watch the controller start", &error)),
+            Err(failure) => break Err(failure),
         }
         if Instant::now() > deadline {
             break Err(on.failed(error).while_trying("the controller was started, but"));
@@ -231,8 +228,8 @@ pub(super) async fn start(session: &mut Session<'_>, act: &StartController) -> R
         session.desk.say(&format!("controller \"{}\" runs already", act.name));
         return Ok(());
     }
-    let child = place.start()?;
-    answers(session, &on, &place, child).await?;
+    let started = place.start()?;
+    answers(session, &on, &place, started).await?;
     session.desk.say(&format!("controller \"{}\" answers", act.name));
     Ok(())
 }
@@ -254,8 +251,8 @@ pub(super) async fn kill(session: &mut Session<'_>, act: &KillController) -> Res
     {
         // Only the controller knows all that it made on this host.
         session.desk.say("The controller does not run; starting it to take down what it made");
-        let child = place.start()?;
-        answers(session, &on, place, child).await?;
+        let started = place.start()?;
+        answers(session, &on, place, started).await?;
     }
     let models = on.client.models().await.map_err(|error| on.failed(error))?;
     if !act.with_models && !models.is_empty() {
@@ -292,31 +289,9 @@ pub(super) async fn kill(session: &mut Session<'_>, act: &KillController) -> Res
             ))
             .hint(format!("Its log: {}", place.data.join(LOG).display())));
         }
-        remove_folder(&place.data)?;
+        place.remove()?;
     }
     session.change(|contents| contents.forget(name))?;
     session.desk.say(&format!("Controller \"{name}\" is gone."));
-    Ok(())
-}
-
-/// Removes a controller's folder, and the folders around it that were made for such folders unless
-/// something else lies in them.
-fn remove_folder(data: &Path) -> Result<(), Failure> {
-    use std::io::ErrorKind;
-
-    let failed = |folder: &Path, error: std::io::Error| {
-        Failure::tried(format!("cannot remove `{}`", folder.display()), &error)
-    };
-    match std::fs::remove_dir_all(data) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(data, error)),
-        _ => {}
-    }
-    for folder in data.ancestors().skip(1).take_while(|folder| folder.starts_with(HOME)) {
-        match std::fs::remove_dir(folder) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return Ok(()),
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(folder, error)),
-            _ => {}
-        }
-    }
     Ok(())
 }

@@ -5,15 +5,18 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::service::Service;
 use crate::desk::Desk;
 use crate::failure::Failure;
 
+/// Below which everything of ours lies on a host.
+pub(super) const HOME: &str = "/var/lib/muster";
 /// Where the controller's own log goes, in its data folder.
 pub(super) const LOG: &str = "controller.log";
 /// Where its process's number stands.
@@ -49,11 +52,33 @@ pub(super) struct Place {
     program: PathBuf,
     /// Its data folder.
     pub(super) data: PathBuf,
+    service: Option<Service>,
+}
+
+/// A controller that was just started.
+pub(super) enum Started {
+    /// As a child of this command.
+    Child(Child),
+    /// By systemd.
+    Service(Service),
+}
+
+impl Started {
+    /// How it ended, if it did.
+    pub(super) fn ended(&mut self) -> Result<Option<String>, Failure> {
+        match self {
+            Started::Child(child) => match child.try_wait() {
+                Ok(status) => Ok(status.map(|status| status.to_string())),
+                Err(error) => Err(Failure::tried("cannot watch the controller start", &error)),
+            },
+            Started::Service(service) => service.ended(),
+        }
+    }
 }
 
 impl Place {
     pub(super) fn new(desk: &Desk, data: PathBuf) -> Result<Place, Failure> {
-        Ok(Place { program: program(desk)?, data })
+        Ok(Place { program: program(desk)?, service: Service::of(&data), data })
     }
 
     /// Makes the installation: data folder, authority, store, first user.
@@ -96,8 +121,13 @@ impl Place {
             .map_err(|error| Failure::tried(format!("cannot write `{}`", path.display()), &error))
     }
 
-    /// Starts it in a session of its own, with its log in a file.
-    pub(super) fn start(&self) -> Result<Child, Failure> {
+    /// Starts it so that it outlives this command, with its log in a file: as a service where
+    /// there are services, else in a session of its own.
+    pub(super) fn start(&self) -> Result<Started, Failure> {
+        if let Some(service) = &self.service {
+            service.start(&self.program, &self.data, &self.data.join(LOG))?;
+            return Ok(Started::Service(service.clone()));
+        }
         let what = || format!("cannot start `{}`", self.program.display());
         let failed = |error: std::io::Error| Failure::tried(what(), &error);
         let log = OpenOptions::new()
@@ -119,7 +149,15 @@ impl Place {
             .map_err(failed)?;
         let mut file = File::create(self.data.join(PID)).map_err(failed)?;
         writeln!(file, "{}", child.id()).map_err(failed)?;
-        Ok(child)
+        Ok(Started::Child(child))
+    }
+
+    /// Removes it from this host once it has ended: its service and its data.
+    pub(super) fn remove(&self) -> Result<(), Failure> {
+        if let Some(service) = &self.service {
+            service.remove()?;
+        }
+        remove_folder(&self.data)
     }
 
     /// The end of its log, for when it does not start.
@@ -148,7 +186,9 @@ impl Place {
 
     /// Its process, if the one of that number is still the controller of this folder.
     pub(super) fn running(&self) -> Option<Pid> {
-        let number: i32 = std::fs::read_to_string(self.data.join(PID)).ok()?.trim().parse().ok()?;
+        let noted = || std::fs::read_to_string(self.data.join(PID)).ok()?.trim().parse().ok();
+        let service = self.service.as_ref().filter(|service| service.exists());
+        let number: i32 = service.map_or_else(noted, Service::process)?;
         let line = std::fs::read(format!("/proc/{number}/cmdline")).ok()?;
         let data = self.data.as_os_str().as_encoded_bytes();
         let own = line.split(|byte| *byte == 0).any(|word| word == data);
@@ -202,4 +242,26 @@ pub(super) fn free_address() -> Result<SocketAddr, Failure> {
     try_port(PORT)
         .or_else(|_| try_port(0))
         .map_err(|error| Failure::tried("cannot find a free port on 127.0.0.1", &error))
+}
+
+/// Removes a controller's folder, and the folders around it that were made for such folders unless
+/// something else lies in them.
+fn remove_folder(data: &Path) -> Result<(), Failure> {
+    use std::io::ErrorKind;
+
+    let failed = |folder: &Path, error: std::io::Error| {
+        Failure::tried(format!("cannot remove `{}`", folder.display()), &error)
+    };
+    match std::fs::remove_dir_all(data) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(data, error)),
+        _ => {}
+    }
+    for folder in data.ancestors().skip(1).take_while(|folder| folder.starts_with(HOME)) {
+        match std::fs::remove_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(folder, error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }

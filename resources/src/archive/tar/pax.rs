@@ -32,7 +32,7 @@ impl<'a> Pax<'a> {
         let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
         match number {
             Some(number) if digits => Ok(Some(number)),
-            _ => Err(Rule::Number("pax size")),
+            _ => Err(Rule::Number("pax size".into())),
         }
     }
 

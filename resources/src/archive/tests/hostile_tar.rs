@@ -84,7 +84,7 @@ refused! {
     z43_tar_parent_is_a_file: [Tar::file("a"), Tar::file("a/b")] => Rule::ParentNotFolder("a".into());
     z44_tar_pax_size_above: [Tar::pax(b'x', &[("size", b"1024")]), Tar::file("x")] => Rule::PaxSize;
     z44_tar_pax_size_below: [Tar::pax(b'x', &[("size", b"0")]), Tar::file("x")] => Rule::PaxSize;
-    z44_tar_pax_size_signed: [Tar::pax(b'x', &[("size", b"+17")]), Tar::file("x")] => Rule::Number("pax size");
+    z44_tar_pax_size_signed: [Tar::pax(b'x', &[("size", b"+17")]), Tar::file("x")] => Rule::Number("pax size".into());
     z45_tar_pax_length_wrong: [Tar::new(b'x', b"p").content(b"99 path=x\n"), Tar::file("x")] => Rule::PaxMalformed;
     z45_tar_pax_without_newline: [Tar::new(b'x', b"p").content(b"9 path=xy"), Tar::file("x")] => Rule::PaxMalformed;
     z45_tar_pax_zero_length: [Tar::new(b'x', b"p").content(b"0 path=x\n"), Tar::file("x")] => Rule::PaxMalformed;
@@ -103,10 +103,10 @@ refused! {
     z60_tar_extended_header_too_large: [Tar::new(b'x', b"p").content(&vec![b' '; 70_000]), Tar::file("x")]
         => Rule::HeaderSize(65_536);
     z61_tar_claims_a_tebibyte: [Tar::file("x").set(124, b"\x80\0\0\0\0\0\x01\0\0\0\0\0")] => Rule::FileSize(512 << 20);
-    z62_tar_size_2_63: [Tar::file("x").set(124, b"\x80\0\0\0\x80\0\0\0\0\0\0\0")] => Rule::Number("size");
-    z62_tar_size_2_64_and_five: [Tar::file("x").set(124, b"\x80\0\0\x01\0\0\0\0\0\0\0\x05")] => Rule::Number("size");
-    z62_tar_size_negative: [Tar::file("x").set(124, &[0xff; 12])] => Rule::Number("size");
-    z62_tar_size_not_octal: [Tar::file("x").set(124, b"0000000008\0\0")] => Rule::Number("size");
+    z62_tar_size_2_63: [Tar::file("x").set(124, b"\x80\0\0\0\x80\0\0\0\0\0\0\0")] => Rule::Number("size".into());
+    z62_tar_size_2_64_and_five: [Tar::file("x").set(124, b"\x80\0\0\x01\0\0\0\0\0\0\0\x05")] => Rule::Number("size".into());
+    z62_tar_size_negative: [Tar::file("x").set(124, &[0xff; 12])] => Rule::Number("size".into());
+    z62_tar_size_not_octal: [Tar::file("x").set(124, b"0000000008\0\0")] => Rule::Number("size".into());
     tar_folder_with_content: [Tar::folder("x/").content(b"hidden")] => Rule::Content;
     tar_link_with_content: [Tar::link("x", "y").content(b"hidden")] => Rule::Content;
     tar_link_without_target: [Tar::link("x", "")] => Rule::LinkEmpty;

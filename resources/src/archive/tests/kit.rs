@@ -9,14 +9,14 @@ use flate2::write::GzEncoder;
 use std::io::Write;
 
 /// As charms are unpacked.
-pub(super) fn how() -> Unpack {
+pub(in crate::archive) fn how() -> Unpack {
     Unpack { limits: Limits::charm(), strip: 0, expected: None }
 }
 
 /// Unpacks and reads the archive with the limits, and demands that both take or both refuse it, and
 /// that a refusal leaves nothing behind and names the rule.
 #[track_caller]
-pub(super) fn open_with(bytes: &[u8], limits: &Limits) -> Result<Unpacked, Rule> {
+pub(in crate::archive) fn open_with(bytes: &[u8], limits: &Limits) -> Result<Unpacked, Rule> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("archive"), bytes).unwrap();
     let path = folder.path().join("archive");
@@ -39,15 +39,23 @@ pub(super) fn open_with(bytes: &[u8], limits: &Limits) -> Result<Unpacked, Rule>
             assert_eq!(unpacked.digest, Digest::of(bytes));
         }
     }
+    // The same through the child that daemons have read for them (S9).
+    let beside = tempfile::tempdir().unwrap();
+    let target = beside.path().join("target");
+    let child = crate::archive::reader::tests::child();
+    let there = Archive::open(&path).and_then(|archive| child.unpack(&archive, &target, &how));
+    assert_eq!(there.map_err(refused), unpacked);
+    let left = fs::read_dir(beside.path()).unwrap().count();
+    assert_eq!(left, usize::from(unpacked.is_ok()), "nothing remains of it there either");
     unpacked
 }
 
 #[track_caller]
-pub(super) fn open(bytes: &[u8]) -> Result<Unpacked, Rule> {
+pub(in crate::archive) fn open(bytes: &[u8]) -> Result<Unpacked, Rule> {
     open_with(bytes, &Limits::charm())
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(in crate::archive) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -55,7 +63,7 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// The rule by which a tar is refused, the same whether it is compressed or not.
 #[track_caller]
-pub(super) fn tar_rule(bytes: &[u8]) -> Option<Rule> {
+pub(in crate::archive) fn tar_rule(bytes: &[u8]) -> Option<Rule> {
     let plain = open(bytes).err();
     let packed = open(&gzip(bytes)).err();
     assert_eq!(plain, packed);
@@ -64,13 +72,13 @@ pub(super) fn tar_rule(bytes: &[u8]) -> Option<Rule> {
 
 /// A tar header block of this type; name, size and all else as the caller changes it.
 #[derive(Clone)]
-pub(super) struct Tar {
+pub(in crate::archive) struct Tar {
     block: [u8; 512],
     content: Vec<u8>,
 }
 
 impl Tar {
-    pub(super) fn new(kind: u8, name: &[u8]) -> Tar {
+    pub(in crate::archive) fn new(kind: u8, name: &[u8]) -> Tar {
         let mut tar = Tar { block: [0; 512], content: Vec::new() };
         tar.block[257..265].copy_from_slice(b"ustar\x0000");
         tar.block[156] = kind;
@@ -78,20 +86,20 @@ impl Tar {
         tar.set(124, b"00000000000\0").set(136, b"00000000000\0")
     }
 
-    pub(super) fn file(name: &str) -> Tar {
+    pub(in crate::archive) fn file(name: &str) -> Tar {
         Tar::new(b'0', name.as_bytes()).content(b"content of a file")
     }
 
-    pub(super) fn folder(name: &str) -> Tar {
+    pub(in crate::archive) fn folder(name: &str) -> Tar {
         Tar::new(b'5', name.as_bytes())
     }
 
-    pub(super) fn link(name: &str, target: &str) -> Tar {
+    pub(in crate::archive) fn link(name: &str, target: &str) -> Tar {
         Tar::new(b'2', name.as_bytes()).set(157, target.as_bytes())
     }
 
     /// An extended header with these records.
-    pub(super) fn pax(kind: u8, records: &[(&str, &[u8])]) -> Tar {
+    pub(in crate::archive) fn pax(kind: u8, records: &[(&str, &[u8])]) -> Tar {
         let mut body = Vec::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
@@ -104,16 +112,16 @@ impl Tar {
         Tar::new(kind, b"pax").content(&body)
     }
 
-    pub(super) fn set(mut self, at: usize, bytes: &[u8]) -> Tar {
+    pub(in crate::archive) fn set(mut self, at: usize, bytes: &[u8]) -> Tar {
         self.block[at..at + bytes.len()].copy_from_slice(bytes);
         self.sum()
     }
 
-    pub(super) fn mode(self, mode: u32) -> Tar {
+    pub(in crate::archive) fn mode(self, mode: u32) -> Tar {
         self.set(100, format!("{mode:07o}\0").as_bytes())
     }
 
-    pub(super) fn content(self, bytes: &[u8]) -> Tar {
+    pub(in crate::archive) fn content(self, bytes: &[u8]) -> Tar {
         let size = format!("{:011o}\0", bytes.len());
         let mut tar = self.set(124, size.as_bytes());
         tar.content = bytes.to_vec();
@@ -127,21 +135,21 @@ impl Tar {
         self
     }
 
-    pub(super) fn break_sum(mut self) -> Tar {
+    pub(in crate::archive) fn break_sum(mut self) -> Tar {
         self.block[0] ^= 1;
         self
     }
 }
 
 /// The archive of these entries, with its end.
-pub(super) fn tar(entries: &[Tar]) -> Vec<u8> {
+pub(in crate::archive) fn tar(entries: &[Tar]) -> Vec<u8> {
     let mut bytes = tar_open(entries);
     bytes.extend_from_slice(&[0; 1024]);
     bytes
 }
 
 /// The same without the end.
-pub(super) fn tar_open(entries: &[Tar]) -> Vec<u8> {
+pub(in crate::archive) fn tar_open(entries: &[Tar]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in entries {
         bytes.extend_from_slice(&entry.block);
@@ -153,29 +161,29 @@ pub(super) fn tar_open(entries: &[Tar]) -> Vec<u8> {
 
 /// A zip entry, every field of both headers open to change.
 #[derive(Clone)]
-pub(super) struct Zip {
-    pub(super) name: Vec<u8>,
-    pub(super) local_name: Vec<u8>,
-    pub(super) host: u8,
-    pub(super) mode: u32,
-    pub(super) flags: u16,
-    pub(super) local_flags: u16,
-    pub(super) method: u16,
-    pub(super) crc: u32,
-    pub(super) size: u32,
-    pub(super) packed: u32,
+pub(in crate::archive) struct Zip {
+    pub(in crate::archive) name: Vec<u8>,
+    pub(in crate::archive) local_name: Vec<u8>,
+    pub(in crate::archive) host: u8,
+    pub(in crate::archive) mode: u32,
+    pub(in crate::archive) flags: u16,
+    pub(in crate::archive) local_flags: u16,
+    pub(in crate::archive) method: u16,
+    pub(in crate::archive) crc: u32,
+    pub(in crate::archive) size: u32,
+    pub(in crate::archive) packed: u32,
     /// Crc, packed and size of the local header, if it says something else.
-    pub(super) local: Option<[u32; 3]>,
-    pub(super) extra: Vec<u8>,
-    pub(super) local_extra: Vec<u8>,
-    pub(super) data: Vec<u8>,
-    pub(super) behind: Vec<u8>,
+    pub(in crate::archive) local: Option<[u32; 3]>,
+    pub(in crate::archive) extra: Vec<u8>,
+    pub(in crate::archive) local_extra: Vec<u8>,
+    pub(in crate::archive) data: Vec<u8>,
+    pub(in crate::archive) behind: Vec<u8>,
     /// The offset the directory claims.
-    pub(super) offset: Option<u32>,
+    pub(in crate::archive) offset: Option<u32>,
 }
 
 impl Zip {
-    pub(super) fn new(name: &[u8], mode: u32, content: &[u8]) -> Zip {
+    pub(in crate::archive) fn new(name: &[u8], mode: u32, content: &[u8]) -> Zip {
         let mut crc = flate2::Crc::new();
         crc.update(content);
         Zip {
@@ -198,19 +206,19 @@ impl Zip {
         }
     }
 
-    pub(super) fn file(name: &str) -> Zip {
+    pub(in crate::archive) fn file(name: &str) -> Zip {
         Zip::new(name.as_bytes(), 0o100_644, b"content of a file")
     }
 
-    pub(super) fn folder(name: &str) -> Zip {
+    pub(in crate::archive) fn folder(name: &str) -> Zip {
         Zip::new(name.as_bytes(), 0o040_755, b"")
     }
 
-    pub(super) fn link(name: &str, target: &str) -> Zip {
+    pub(in crate::archive) fn link(name: &str, target: &str) -> Zip {
         Zip::new(name.as_bytes(), 0o120_777, target.as_bytes())
     }
 
-    pub(super) fn deflated(mut self) -> Zip {
+    pub(in crate::archive) fn deflated(mut self) -> Zip {
         let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&self.data).unwrap();
         self.data = encoder.finish().unwrap();
@@ -219,20 +227,20 @@ impl Zip {
         self
     }
 
-    pub(super) fn with(mut self, change: impl FnOnce(&mut Zip)) -> Zip {
+    pub(in crate::archive) fn with(mut self, change: impl FnOnce(&mut Zip)) -> Zip {
         change(&mut self);
         self
     }
 }
 
 /// The end record's fields: disk, disk of the directory, entries here, entries, size, offset.
-pub(super) type End = (u16, u16, u16, u16, u32, u32);
+pub(in crate::archive) type End = (u16, u16, u16, u16, u32, u32);
 
-pub(super) fn zip(entries: &[Zip]) -> Vec<u8> {
+pub(in crate::archive) fn zip(entries: &[Zip]) -> Vec<u8> {
     zip_with(entries, |end| end)
 }
 
-pub(super) fn zip_with(entries: &[Zip], change: impl FnOnce(End) -> End) -> Vec<u8> {
+pub(in crate::archive) fn zip_with(entries: &[Zip], change: impl FnOnce(End) -> End) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
         let offset = entry.offset.unwrap_or(bytes.len() as u32);
@@ -280,7 +288,7 @@ pub(super) fn zip_with(entries: &[Zip], change: impl FnOnce(End) -> End) -> Vec<
 }
 
 /// Writes an archive beside a target that does not exist.
-pub(super) fn place(bytes: &[u8]) -> (tempfile::TempDir, Archive, std::path::PathBuf) {
+pub(in crate::archive) fn place(bytes: &[u8]) -> (tempfile::TempDir, Archive, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("archive");
     fs::write(&path, bytes).unwrap();

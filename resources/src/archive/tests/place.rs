@@ -104,18 +104,18 @@ fn z69_z70_folders_swapped_for_links_while_unpacking_lead_nowhere() {
     fs::create_dir(&canary).unwrap();
     let fresh = Fresh::create(&folder.path().join("tree")).unwrap();
     let partial = folder.path().join("tree.partial");
-    fresh.folder(Path::new("d")).unwrap();
+    fresh.below().folder(Path::new("d")).unwrap();
     // A folder inside becomes a link to elsewhere.
     fs::remove_dir(partial.join("d")).unwrap();
     symlink(&canary, partial.join("d")).unwrap();
-    assert!(fresh.file(Path::new("d/x"), 0o644).is_err());
-    assert!(fresh.folder(Path::new("d/e")).is_err());
-    assert!(fresh.link(Path::new("d/l"), Path::new("x")).is_err());
-    assert!(fresh.chmod(Path::new("d"), 0o777).is_err());
+    assert!(fresh.below().file(Path::new("d/x"), 0o644).is_err());
+    assert!(fresh.below().folder(Path::new("d/e")).is_err());
+    assert!(fresh.below().link(Path::new("d/l"), Path::new("x")).is_err());
+    assert!(fresh.below().chmod(Path::new("d"), 0o777).is_err());
     // The whole becomes a link to elsewhere: what we hold open is still ours, and never published.
     fs::rename(&partial, folder.path().join("moved")).unwrap();
     symlink(&canary, &partial).unwrap();
-    fresh.file(Path::new("y"), 0o644).unwrap();
+    fresh.below().file(Path::new("y"), 0o644).unwrap();
     assert!(matches!(fresh.publish(), Err(ArchiveError::Swapped { .. })));
     assert_eq!(fs::read_dir(&canary).unwrap().count(), 0);
     assert!(!folder.path().join("tree").exists());
@@ -129,7 +129,7 @@ fn z69_a_swapping_neighbour_never_reaches_the_canary() {
     fs::create_dir(&canary).unwrap();
     let fresh = Fresh::create(&folder.path().join("tree")).unwrap();
     let inside = folder.path().join("tree.partial/d");
-    fresh.folder(Path::new("d")).unwrap();
+    fresh.below().folder(Path::new("d")).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -143,7 +143,7 @@ fn z69_a_swapping_neighbour_never_reaches_the_canary() {
         });
         for at in 0..2000 {
             // Some find the folder, some nothing, some a link; none may find the canary.
-            let _made = fresh.file(&Path::new("d").join(at.to_string()), 0o644);
+            let _made = fresh.below().file(&Path::new("d").join(at.to_string()), 0o644);
         }
         done.store(true, Ordering::Relaxed);
     });
@@ -159,7 +159,7 @@ fn the_charm_is_read_from_the_verified_bytes() {
     ]);
     let (_folder, archive, _) = place(&bytes);
     let seen = archive
-        .inspect(&Limits::charm(), &Digest::of(&bytes), |name| name.ends_with(".yaml"))
+        .look(&Limits::charm(), Some(Digest::of(&bytes)), &|name| name.ends_with(".yaml"))
         .unwrap();
     assert_eq!(seen.files.keys().collect::<Vec<_>>(), ["metadata.yaml"]);
     assert_eq!(
@@ -167,7 +167,7 @@ fn the_charm_is_read_from_the_verified_bytes() {
         ["l", "metadata.yaml", "src", "src/charm.py"]
     );
     assert_eq!(seen.entries["l"], Listed::Link { target: "src".into() });
-    let error = archive.inspect(&Limits::charm(), &Digest::of(b""), |_| true).unwrap_err();
+    let error = archive.look(&Limits::charm(), Some(Digest::of(b"")), &|_| true).unwrap_err();
     assert!(matches!(error, ArchiveError::Mismatch { .. }));
 }
 
@@ -232,11 +232,11 @@ fn z68_r12_a_full_disk_is_said_and_everything_given_back() {
 fn z72_a_mount_over_a_folder_while_unpacking_gets_nothing() {
     let (folder, _, _) = place(&sample());
     let fresh = Fresh::create(&folder.path().join("tree")).unwrap();
-    fresh.folder(Path::new("d")).unwrap();
+    fresh.below().folder(Path::new("d")).unwrap();
     let over = folder.path().join("tree.partial/d");
     let flags = rustix::mount::MountFlags::empty();
     rustix::mount::mount("tmpfs", &over, "tmpfs", flags, c"size=1m").unwrap();
-    let made = fresh.file(Path::new("d/x"), 0o644);
+    let made = fresh.below().file(Path::new("d/x"), 0o644);
     let seen = fs::read_dir(&over).unwrap().count();
     rustix::mount::unmount(&over, rustix::mount::UnmountFlags::empty()).unwrap();
     assert!(made.is_err());

@@ -185,7 +185,7 @@ fn entry(file: &File, record: &Record, next: u64) -> Result<Entry, ArchiveError>
     }
     let bytes = read_at(file, offset, LOCAL as u64)?;
     let local =
-        Fields(&bytes).local().ok_or_else(|| refused(Rule::HeadersDisagree("signature")))?;
+        Fields(&bytes).local().ok_or_else(|| refused(Rule::HeadersDisagree("signature".into())))?;
     let behind = offset + LOCAL as u64;
     let data = behind + local.name as u64 + local.extra as u64;
     let end = data + u64::from(record.packed);
@@ -201,7 +201,7 @@ fn entry(file: &File, record: &Record, next: u64) -> Result<Entry, ArchiveError>
         (local.method == record.method, "compression"),
     ] {
         if !agrees {
-            return Err(refused(Rule::HeadersDisagree(what)));
+            return Err(refused(Rule::HeadersDisagree(what.into())));
         }
     }
     let mut sizes = (u64::from(local.size), u64::from(local.packed));
@@ -212,7 +212,7 @@ fn entry(file: &File, record: &Record, next: u64) -> Result<Entry, ArchiveError>
     let said = (sizes.0, sizes.1, local.crc);
     let known = (u64::from(record.size), u64::from(record.packed), record.crc);
     if said != known && !(is_later && said == (0, 0, 0)) {
-        return Err(refused(Rule::HeadersDisagree("size or checksum")));
+        return Err(refused(Rule::HeadersDisagree("size or checksum".into())));
     }
     check_descriptor(file, record, end, next, is_later)?;
     let kind = kind(record).map_err(refused)?;

@@ -3,166 +3,23 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, not the product")]
 
+mod groups;
+mod world;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use muster_controller::substrate::{
-    Enforcement, Exec, Host, HostBind, HostFile, HostSpec, HostState, Interrupt, Settings,
-    Substrate, SubstrateError,
+    Enforcement, Exec, HostBind, HostFile, HostSpec, HostState, Interrupt, Substrate,
+    SubstrateError,
 };
 
-/// A state root of its own, removed with everything in it even when the test fails.
-struct World {
-    folder: tempfile::TempDir,
-    settings: Settings,
-    substrate: Option<Substrate>,
-    tag: String,
-}
-
-impl World {
-    fn new() -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let state_root = folder.path().join("hosts");
-        let settings = Settings { state_root, ..Settings::default() };
-        let mut world = World { folder, settings, substrate: None, tag: String::new() };
-        world.open();
-        world
-    }
-
-    fn open(&mut self) -> &Substrate {
-        self.close();
-        let substrate = Substrate::open(self.settings.clone()).unwrap();
-        self.tag = substrate.tag().to_owned();
-        self.substrate.insert(substrate)
-    }
-
-    /// What the end of the controller is: its last handle goes.
-    fn close(&mut self) {
-        drop(self.substrate.take());
-    }
-
-    fn get(&self) -> &Substrate {
-        self.substrate.as_ref().unwrap()
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("hosts")
-    }
-
-    fn end(mut self) {
-        self.get().kill_all().unwrap();
-        self.get().kill_all().unwrap();
-        self.close();
-        assert_eq!(self.traces(), Vec::<String>::new());
-        assert!(!self.state().exists());
-    }
-
-    /// Whatever on this host carries our tag or our folder.
-    fn traces(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let folder = self.folder.path().to_string_lossy().into_owned();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        found.extend(
-            mounts
-                .lines()
-                .filter(|line| line.contains(&folder) || line.contains(&self.tag))
-                .map(|line| format!("mount {line}")),
-        );
-        for (tool, args) in [
-            ("ip", &["netns", "list"][..]),
-            ("ip", &["-o", "link"]),
-            ("nft", &["list", "tables"]),
-            ("losetup", &["--list"]),
-        ] {
-            let said = run(tool, args);
-            let ours = said.lines().filter(|l| l.contains(&self.tag) || l.contains(&folder));
-            found.extend(ours.map(|line| format!("{tool} {line}")));
-        }
-        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-            let group = hierarchy.path().join(format!("muster-{}", self.tag));
-            if group.exists() {
-                found.push(format!("group {}", group.display()));
-            }
-        }
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            if line.contains(&folder) || line.contains(&format!("muster-{}", self.tag)) {
-                found.push(format!("process {line}"));
-            }
-        }
-        for path in ["/run/muster", "/run/systemd/nspawn/propagate", "/run/muster/forward/users"] {
-            let names = fs::read_dir(path).into_iter().flatten().flatten();
-            let ours = names.filter(|e| e.file_name().to_string_lossy().contains(&self.tag));
-            found.extend(ours.map(|entry| format!("path {}", entry.path().display())));
-        }
-        for number in fs::read_dir("/var/lib/muster/networks").into_iter().flatten().flatten() {
-            if fs::read_to_string(number.path()).is_ok_and(|holder| holder.starts_with(&folder)) {
-                found.push(format!("number {}", number.path().display()));
-            }
-        }
-        found
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if !self.state().exists() {
-            return;
-        }
-        self.settings.interrupt = None;
-        let opened = match self.substrate.take() {
-            Some(substrate) => Ok(substrate),
-            None => Substrate::open(self.settings.clone()),
-        };
-        if let Err(error) = opened.and_then(|substrate| substrate.kill_all()) {
-            eprintln!("left on this host: {error}");
-        }
-    }
-}
-
-fn run(tool: &str, args: &[&str]) -> String {
-    let output = Command::new(tool).args(args).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn spec(name: &str) -> HostSpec {
-    HostSpec { name: name.to_owned(), ..HostSpec::default() }
-}
-
-fn sh(substrate: &Substrate, name: &str, script: &str) -> (i32, String) {
-    let output = substrate.exec(name, &["sh", "-c", script]).unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status, format!("{}{}", output.text(), words.trim()))
-}
-
-fn ok(substrate: &Substrate, name: &str, script: &str) -> String {
-    let (status, said) = sh(substrate, name, script);
-    assert_eq!(status, 0, "`{script}` in {name}: {said}");
-    said
-}
-
-fn leader(host: &Host) -> Option<u32> {
-    match host.state {
-        HostState::Running { leader } => leader,
-        _ => None,
-    }
-}
-
-/// Looks again and again until it is so, for a minute: what is waited for tells nobody.
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "waited for {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+use world::{World, leader, ok, run, sh, spec, until};
 
 #[test]
 fn machines_are_real_and_leave_nothing() {
@@ -203,6 +60,11 @@ fn machines_are_real_and_leave_nothing() {
     assert_eq!(ok(substrate, "one", "cat /srv/shared/word"), "from the host");
     assert_ne!(sh(substrate, "one", "echo x > /srv/shared/word").0, 0);
     assert_eq!(ok(substrate, "one", "stat -c %a /root/.ssh/authorized_keys"), "600");
+
+    // What the agent confines itself with is to be had.
+    let landlock = "python3 -c \"import ctypes
+assert ctypes.CDLL(None).syscall(444, 0, 0, 1) > 0\"";
+    ok(substrate, "one", landlock);
 
     // They see each other, and from the host they are seen.
     ok(substrate, "one", &format!("ping -c 1 -W 5 {}", two.address));
