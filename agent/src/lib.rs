@@ -29,6 +29,7 @@ mod fetch;
 mod hook;
 mod identity;
 mod journal;
+mod links;
 mod lock;
 mod loop_device;
 mod machine;

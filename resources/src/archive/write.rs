@@ -96,12 +96,15 @@ impl Fresh {
             .map_err(|errno| self.failed(path, errno))
     }
 
-    /// Makes everything durable and gives the folder its name.
-    pub(crate) fn publish(mut self) -> Result<(), ArchiveError> {
+    /// Makes everything durable, if that is wanted, and gives the folder its name.
+    pub(crate) fn publish(mut self, durable: bool) -> Result<(), ArchiveError> {
         let failed = |errno: Errno| ArchiveError::write(&self.target, errno);
         rustix::fs::fchmod(&self.top, FOLDER).map_err(failed)?;
-        // One sync for all: a sync for each of thousands of files would wait for the disk as often.
-        rustix::fs::syncfs(&self.top).map_err(failed)?;
+        if durable {
+            // One sync for all: a sync for each of thousands of files would wait for the disk as
+            // often.
+            rustix::fs::syncfs(&self.top).map_err(failed)?;
+        }
         if !self.is_ours() {
             return Err(ArchiveError::Swapped { path: self.target.with_file_name(&self.partial) });
         }
@@ -113,6 +116,9 @@ impl Fresh {
             Err(errno) => return Err(failed(errno)),
         }
         self.published = true;
+        if !durable {
+            return Ok(());
+        }
         rustix::fs::fsync(&self.parent).map_err(|errno| ArchiveError::write(&self.target, errno))
     }
 
