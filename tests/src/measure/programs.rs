@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use super::MeasureError;
 use crate::demo::{Place, build};
-use crate::fail::Chain;
 use crate::voice::Voice;
+use muster_console::outcome::Chain;
 
 /// A folder that was named on the command line.
 static NAMED: OnceLock<PathBuf> = OnceLock::new();
