@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Settings, VERSION};
+use crate::links;
 use crate::step::ExecRequest;
 use crate::tool;
 use crate::wire::{self, Answer, Call};
@@ -103,21 +104,11 @@ fn system() -> String {
 pub(crate) fn install(settings: &Settings, machine: MachineId) -> io::Result<()> {
     let tools = settings.paths.machine_tools(machine);
     std::fs::create_dir_all(&tools)?;
-    link(&settings.program, &tools.join("jujud"))?;
+    links::link(&settings.program, &tools.join("jujud"))?;
+    links::tools(&settings.program, &settings.paths.all_tools())?;
     let Some(programs) = &settings.paths.programs else { return Ok(()) };
-    link(&settings.program, &programs.join("juju-exec"))?;
-    link(&settings.program, &programs.join("juju-run"))
-}
-
-fn link(program: &Path, path: &Path) -> io::Result<()> {
-    if std::fs::read_link(path).is_ok_and(|target| target == program) {
-        return Ok(());
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    std::os::unix::fs::symlink(program, path)
+    links::link(&settings.program, &programs.join("juju-exec"))?;
+    links::link(&settings.program, &programs.join("juju-run"))
 }
 
 /// A command for a unit.

@@ -31,6 +31,7 @@ mod fetch;
 mod hook;
 mod identity;
 mod journal;
+mod links;
 mod lock;
 mod log_rate;
 mod loop_device;

@@ -57,7 +57,13 @@ impl Paths {
         self.unit(unit).join("agent.socket")
     }
 
-    /// A unit's tools, which come first in its `PATH`.
+    /// The tools of all units: a link for each. What is not one of the places that charms know.
+    #[must_use]
+    pub fn all_tools(&self) -> PathBuf {
+        self.juju.join("tools").join("muster")
+    }
+
+    /// A unit's tools, which come first in its `PATH`: a link to those of all units.
     #[must_use]
     pub fn tools(&self, unit: &UnitName) -> PathBuf {
         self.juju.join("tools").join(unit.tag())

@@ -115,7 +115,7 @@ fn once(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
-    let how = Unpack { limits: Limits::resource(), strip, expected: Some(expected) };
+    let how = Unpack { limits: Limits::resource(), strip, expected: Some(expected), durable: true };
     let unpacked = reader.unpack(&Archive::open(archive)?, tree, &how)?;
     // Written last: without it the tree is made again.
     fs::write(mark, unpacked.tree.to_string()).map_err(io)?;

@@ -26,7 +26,8 @@ const MOST: u64 = 64 << 20;
 const BATCH: usize = 1000;
 const BATCH_BYTES: usize = 512 << 10;
 
-/// The shortest time between two batches: the first line goes at once, what follows it goes together.
+/// How long lines wait for others, before a batch and after it: each is a request, and whatever wrote
+/// one line has often more to say.
 const PACE: Duration = Duration::from_millis(200);
 
 /// The spool of one machine. Cheap to clone.
@@ -104,6 +105,7 @@ impl Spool {
             let step = async {
                 let Some(batch) = batch else {
                     self.news.notified().await;
+                    tokio::time::sleep(PACE).await;
                     return;
                 };
                 match controller.logs(&batch).await {

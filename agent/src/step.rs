@@ -18,7 +18,7 @@ use crate::fetch::FetchError;
 use crate::journal::JournalError;
 use crate::unit::Unit;
 
-pub(crate) use charm::{read_charm, tool_links};
+pub(crate) use charm::read_charm;
 pub(crate) use task::ExecRequest;
 pub(crate) use task::results;
 

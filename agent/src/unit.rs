@@ -22,6 +22,7 @@ use crate::hook::server::Server;
 use crate::hook::snapshot::Cache;
 use crate::hook::starting::Starters;
 use crate::journal::{Journal, JournalError};
+use crate::links;
 use crate::lock::Held;
 use crate::paths::private_folder;
 use crate::random;
@@ -70,6 +71,8 @@ pub(crate) struct Unit {
     journal: Journal,
     /// Whether the journal could not be written and is behind.
     unsaved: bool,
+    /// Whether the journal is behind in what a crash would lead to again.
+    later: bool,
     pub(crate) starters: Starters,
     goals: watch::Receiver<Option<Arc<Goal>>>,
     /// The goal that this step looks at; taken anew before each.
@@ -107,8 +110,7 @@ impl Unit {
         // Who has never told anything has nothing that could be fetched.
         let untold = known == Some(Seq::ZERO) && local.seq == Seq::ZERO;
         private_folder(&paths.unit(&name)).map_err(prepare)?;
-        let program = &world.settings.program;
-        step::tool_links(&paths.tools(&name), program).map_err(prepare)?;
+        links::link(&paths.all_tools(), &paths.tools(&name)).map_err(prepare)?;
         let ending = CancellationToken::new();
         let server = Server::start(&paths.socket(&name), ending.clone()).map_err(prepare)?;
         let log = UnitLog::open(&name, &paths.log(&name), world.spool.clone(), world.clock);
@@ -130,6 +132,7 @@ impl Unit {
             _serving: ending.drop_guard(),
             journal,
             unsaved: false,
+            later: false,
             starters,
             goals,
             goal,
@@ -176,7 +179,16 @@ impl Unit {
                 }
                 continue;
             }
-            let Some(next) = self.next() else {
+            let next = self.next();
+            if let Err(error) = self.catch_up_at_rest(next.as_ref()) {
+                if matches!(error, StepError::Failpoint) {
+                    return Err(error);
+                }
+                tries = tries.saturating_add(1);
+                self.back_off(&error, tries).await;
+                continue;
+            }
+            let Some(next) = next else {
                 self.wait(None).await;
                 continue;
             };
@@ -204,6 +216,12 @@ impl Unit {
                 }
             }
         }
+    }
+
+    /// Before it waits, a unit has written down all that it knows.
+    fn catch_up_at_rest(&mut self, next: Option<&Next>) -> Result<(), StepError> {
+        let goes_on = matches!(next, Some(Next::Run(_)));
+        if self.later && !goes_on { self.save() } else { Ok(()) }
     }
 
     async fn back_off(&mut self, error: &StepError, tries: u32) {
@@ -349,18 +367,25 @@ impl Unit {
 
     /// Writes the journal; on disk when this returns.
     pub(crate) fn save(&mut self) -> Result<(), StepError> {
-        let place = place(&self.local);
-        let points = &self.world.settings.failpoints;
-        if points.hit(&format!("before {place}")) {
-            return Err(StepError::Failpoint);
-        }
+        self.unless_killed("before")?;
         self.unsaved = true;
         self.journal.write(&self.local)?;
-        self.unsaved = false;
-        if points.hit(&format!("after {place}")) {
-            return Err(StepError::Failpoint);
-        }
-        Ok(())
+        (self.unsaved, self.later) = (false, false);
+        self.unless_killed("after")
+    }
+
+    /// Leaves it to the next write to say that a report was taken: after a crash it is sent again and
+    /// known by its number, so that a sync for that alone would save nothing.
+    pub(crate) fn save_later(&mut self) -> Result<(), StepError> {
+        self.unless_killed("before")?;
+        self.later = true;
+        self.unless_killed("after")
+    }
+
+    fn unless_killed(&self, moment: &str) -> Result<(), StepError> {
+        let place = place(&self.local);
+        let hit = self.world.settings.failpoints.hit(&format!("{moment} {place}"));
+        if hit { Err(StepError::Failpoint) } else { Ok(()) }
     }
 
     /// Waits for the machine's lock, unless the model lets units run side by side.

@@ -69,6 +69,9 @@ pub struct Unpack {
     pub strip: usize,
     /// What the archive must be. Checked while it is unpacked; nothing appears unless it is so.
     pub expected: Option<Digest>,
+    /// Whether it is on disk when that returns. Not needed by whoever moves the pieces elsewhere and
+    /// syncs those.
+    pub durable: bool,
 }
 
 /// What was unpacked.
@@ -145,13 +148,13 @@ impl Archive {
     }
 
     /// Unpacks into `target`, which must not exist or be an empty folder; the folder above it must
-    /// exist. Durable when it returns; on error nothing remains.
+    /// exist. On error nothing remains.
     ///
     /// Hashing, inflating, writing and hashing the tree go on side by side, each in a thread.
     pub fn unpack(&self, target: &Path, how: &Unpack) -> Result<Unpacked, ArchiveError> {
         let fresh = Fresh::create(target)?;
         let unpacked = self.write(fresh.below(), how)?;
-        fresh.publish()?;
+        fresh.publish(how.durable)?;
         Ok(unpacked)
     }
 

@@ -136,6 +136,8 @@ pub struct Place {
     pub root: PathBuf,
     /// Cargo's target folder for this run.
     pub target: PathBuf,
+    /// The kind of machine that is built for, as cargo names it.
+    pub kind: String,
     /// `debug` or `release`.
     pub profile: String,
     /// The parts' cache.
@@ -149,16 +151,25 @@ impl Place {
         let root = package.parent().unwrap_or(package).to_owned();
         let exe = std::env::current_exe().unwrap_or_default();
         // Tests lie in `deps`, one folder further down.
-        let folder = exe.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
-        let folder = folder.map_or_else(|| root.join("target/debug"), Path::to_path_buf);
-        let profile = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let target = folder.parent().map_or_else(|| root.join("target"), Path::to_path_buf);
-        Self { root, target, profile, parts: parts::HOME.into() }
+        let mut above = exe.ancestors().skip(1).filter(|folder| !folder.ends_with("deps"));
+        let mut name = || {
+            let folder = above.next().and_then(Path::file_name).unwrap_or_default();
+            folder.to_string_lossy().into_owned()
+        };
+        // The project's settings name the kind of machine, so that there is always a folder for it.
+        let (profile, kind) = (name(), name());
+        let target = above.next().map_or_else(|| root.join("target"), Path::to_path_buf);
+        Self { root, target, kind, profile, parts: parts::HOME.into() }
+    }
+
+    /// Where the programs are, once they are built.
+    pub fn programs(&self) -> PathBuf {
+        self.target.join(&self.kind).join(&self.profile)
     }
 
     /// The command, once it is built.
     pub fn program(&self) -> PathBuf {
-        self.target.join(&self.profile).join("muster")
+        self.programs().join("muster")
     }
 
     /// What the demo makes for itself: built charms, the overlay, what was counted last.

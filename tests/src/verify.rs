@@ -14,6 +14,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::call::{Call, CallError};
+use crate::demo::Place;
 use crate::setup::{self, Feature, SetupError};
 use crate::voice::{Seconds, Voice};
 
@@ -161,9 +162,8 @@ fn cargo(root: &Path, name: &'static str, args: &[&str]) -> Step {
     if std::env::var_os(SEED).is_none() {
         call = call.env(SEED, "20261121");
     }
-    if let Some(target) = target_folder() {
-        call = call.env("CARGO_TARGET_DIR", target);
-    }
+    // The folder that this very program was built into, so that nothing is built twice.
+    call = call.env("CARGO_TARGET_DIR", Place::of_this_program().target);
     if std::io::stderr().is_terminal() {
         call = call.env("CARGO_TERM_COLOR", "always");
     }
@@ -214,12 +214,6 @@ fn collect(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), VerifyErr
         }
     }
     Ok(())
-}
-
-/// The target folder that this very program was built into, so that nothing is built twice.
-fn target_folder() -> Option<PathBuf> {
-    let exe = std::env::current_exe().ok()?;
-    Some(exe.parent()?.parent()?.to_owned())
 }
 
 impl Step {

@@ -27,7 +27,6 @@ use thiserror::Error;
 
 use super::StepError;
 use crate::fetch::{self, blocking};
-use crate::tools;
 use crate::unit::Unit;
 
 const DEPLOYING: &str = ".juju-deploying";
@@ -71,8 +70,6 @@ pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), Step
         folder: paths.unit(&name),
         charm: paths.charm(&name),
         kept: kept_path(&paths.private(&name)),
-        tools: paths.tools(&name),
-        program: unit.world.settings.program.clone(),
         reader: unit.world.settings.reader.clone(),
     };
     let done = blocking(move || work.deploy(&archive, &wanted)).await?;
@@ -111,8 +108,6 @@ struct Work {
     folder: PathBuf,
     charm: PathBuf,
     kept: PathBuf,
-    tools: PathBuf,
-    program: PathBuf,
     reader: Reader,
 }
 
@@ -142,12 +137,13 @@ impl Work {
         let charm = Charm::read(&inspected.files).map_err(DeployError::Charm)?;
         fs::create_dir_all(&self.charm).map_err(write(&self.charm))?;
         crate::paths::private_folder(&self.folder).map_err(write(&self.folder))?;
-        tool_links(&self.tools, &self.program).map_err(write(&self.tools))?;
         let marker = self.charm.join(DEPLOYING);
         fs::write(&marker, format!("{}\n", goal.url)).map_err(write(&marker))?;
         let fresh = self.folder.join(".charm-new");
         remove_any(&fresh).map_err(write(&fresh))?;
-        let how = Unpack { limits: Limits::charm(), strip: 0, expected: Some(goal.digest) };
+        // Its files are moved to their places, and synced there.
+        let (limits, expected) = (Limits::charm(), Some(goal.digest));
+        let how = Unpack { limits, strip: 0, expected, durable: false };
         self.reader.unpack(&opened, &fresh, &how).map_err(DeployError::Archive)?;
         let listing: BTreeMap<String, ItemKind> =
             inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
@@ -259,24 +255,4 @@ fn remove_any(path: &Path) -> io::Result<()> {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
     }
-}
-
-/// The links under which the binary is each tool (hook contract, section 3.4). A link of an older
-/// agent to a tool that is no more goes.
-pub(crate) fn tool_links(folder: &Path, program: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let known = entry.file_name().to_str().is_some_and(tools::is_tool);
-        if !known || fs::read_link(entry.path()).ok().as_deref() != Some(program) {
-            remove_any(&entry.path())?;
-        }
-    }
-    for name in tools::names() {
-        match std::os::unix::fs::symlink(program, folder.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }

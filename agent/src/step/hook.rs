@@ -1,5 +1,6 @@
 //! Running a hook (hook contract, sections 3 and 4.14).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,16 +29,21 @@ pub(super) async fn run(unit: &mut Unit, step: &Step, hook: &Hook) -> Result<(),
     }
     // A newer goal may have come since: the hook counts as having seen what that says.
     unit.fetch_settings().await?;
-    let context = unit.context(About::Hook(hook.clone())).map_err(StepError::Prepare)?;
+    let about = About::Hook(hook.clone());
+    let program = program(unit, &about);
+    let context = unit.context(about).map_err(StepError::Prepare)?;
     let inputs = unit.inputs();
     let before = unit.local.clone();
     unit.local.begin(hook.clone(), inputs);
-    if let Err(error) = unit.save() {
+    // A hook that the charm does not have starts nothing that a crash could interrupt.
+    if !matches!(program, Ok(None))
+        && let Err(error) = unit.save()
+    {
         // It was not started, and does not count as if it had been.
         unit.local = before;
         return Err(error);
     }
-    let over = execute(unit, context, None).await;
+    let over = execute(unit, context, program, None).await;
     drop(held);
     if *hook == Hook::UpdateStatus {
         unit.next_tick();
@@ -114,20 +120,29 @@ pub(super) struct Shell {
     pub(super) timeout: Option<Duration>,
 }
 
+/// What is to be started; none: the charm has nothing of that name.
+pub(super) type Program = Result<Option<PathBuf>, StartError>;
+
+/// The program that answers what a run is about.
+pub(super) fn program(unit: &Unit, about: &About) -> Program {
+    let what = match about {
+        About::Hook(hook) => format!("hooks/{hook}"),
+        About::Action { name, .. } => format!("actions/{name}"),
+        About::Command { .. } => return Ok(Some("/bin/bash".into())),
+    };
+    process::program(&unit.world.settings.paths.charm(&unit.name), &what)
+}
+
 /// Runs whatever `context` is about, with tools served, to its end.
-pub(super) async fn execute(unit: &mut Unit, context: Context, shell: Option<Shell>) -> Over {
+pub(super) async fn execute(
+    unit: &mut Unit,
+    context: Context,
+    program: Program,
+    shell: Option<Shell>,
+) -> Over {
     let about = context.about.clone();
     let settings = Arc::clone(&unit.world.settings);
     let charm_folder = settings.paths.charm(&unit.name);
-    let what = match &about {
-        About::Hook(hook) => Some(format!("hooks/{hook}")),
-        About::Action { name, .. } => Some(format!("actions/{name}")),
-        About::Command { .. } => None,
-    };
-    let program = match (&what, &shell) {
-        (Some(what), _) => process::program(&charm_folder, what),
-        (None, _) => Ok(Some("/bin/bash".into())),
-    };
     let program = match program {
         Ok(Some(program)) => program,
         Ok(None) => return Over { ran: Ok(None), context: Some(context) },

@@ -131,5 +131,7 @@ fn taken(unit: &mut Unit, step: &StepReport) -> Result<(), StepError> {
     {
         unit.local.prune(goal);
     }
-    unit.save()
+    // A wait that has begun and a restart of the machine go on from what is on disk.
+    let at_once = retry_at.is_some() || unit.reboot_due;
+    if at_once { unit.save() } else { unit.save_later() }
 }

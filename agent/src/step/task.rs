@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use super::StepError;
-use super::hook::{Over, Shell, execute};
+use super::hook::{Over, Shell, execute, program};
 use crate::controller::report_until_answered;
 use crate::hook::context::About;
 use crate::hook::process::{Ended, Ran};
@@ -72,7 +72,8 @@ pub(super) async fn run(unit: &mut Unit, step: &Step, id: TaskId) -> Result<(), 
     let is_action = shell.is_none();
     let (outcome, effects) = match context {
         Ok(context) => {
-            let over = execute(unit, context, shell).await;
+            let program = program(unit, &context.about);
+            let over = execute(unit, context, program, shell).await;
             if is_action { action_outcome(unit, over) } else { command_outcome(over) }
         }
         Err(message) => (failed(message), Effects::default()),
@@ -98,7 +99,9 @@ pub(super) async fn exec(unit: &mut Unit, request: ExecRequest) -> Result<(), St
     let ExecRequest { command, relation, answer } = request;
     let about = About::Command { task: None, relation };
     let context = unit.context(about).map_err(StepError::Prepare)?;
-    let over = execute(unit, context, Some(Shell { command, timeout: None })).await;
+    let program = program(unit, &context.about);
+    let shell = Some(Shell { command, timeout: None });
+    let over = execute(unit, context, program, shell).await;
     drop(held);
     let mut reply = Answer { code: 1, ..Answer::default() };
     match over.ran {

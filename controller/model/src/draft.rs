@@ -53,13 +53,15 @@ impl Txn {
 pub struct Draft<'e> {
     estate: &'e Estate,
     txn: Txn,
+    /// How often something was written.
+    put: usize,
 }
 
 impl<'e> Draft<'e> {
     /// An empty draft on `estate`.
     #[must_use]
     pub fn new(estate: &'e Estate) -> Self {
-        Draft { estate, txn: Txn::default() }
+        Draft { estate, txn: Txn::default(), put: 0 }
     }
 
     /// The estate beneath, for choosing *what* to read. A fact that the outcome depends on must be
@@ -125,7 +127,14 @@ impl<'e> Draft<'e> {
     }
 
     fn write(&mut self, key: Key, record: Option<Record>) {
+        self.put += 1;
         self.txn.writes.insert(key, record);
+    }
+
+    /// Whether nothing was written since it was `before`: then what was read since bears on nothing.
+    #[must_use]
+    pub fn wrote_nothing_since(&self, before: &Self) -> bool {
+        self.put == before.put
     }
 
     /// How many records it writes so far.
@@ -138,7 +147,7 @@ impl<'e> Draft<'e> {
     /// so already commits nothing.
     #[must_use]
     pub fn finish(self) -> Txn {
-        let Draft { estate, mut txn } = self;
+        let Draft { estate, mut txn, .. } = self;
         txn.writes.retain(|key, record| {
             let stands = estate.get(key).map(|(_, record)| record);
             stands != *record

@@ -169,7 +169,10 @@ pub fn next(
                 break;
             }
             Ok(()) => {
-                draft = d.draft;
+                // Most matters have nothing to do. Kept, their reads would be copied again for each
+                // matter that follows.
+                let idle = d.draft.wrote_nothing_since(&before);
+                draft = if idle { before } else { d.draft };
                 opened.extend(open);
                 matters.push(matter);
             }

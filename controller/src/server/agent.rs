@@ -54,15 +54,20 @@ struct After {
     after: Revision,
 }
 
+/// The revision that a poll's agent has seen.
+pub(super) fn after(address: &http::Uri) -> Result<Revision, Failure> {
+    let After { after } = query(address)?;
+    Ok(after)
+}
+
 /// Holds the poll until the machine was touched after the revision that the agent has seen, or for
 /// a while. The machine is heard as long as it is held, and its lease is renewed by the answer.
 pub(super) async fn goal(
     app: &App,
     session: &Session,
-    address: &http::Uri,
+    after: Revision,
 ) -> Result<Response<Body>, Failure> {
     let (model, machine) = session.machine()?;
-    let After { after } = query(address)?;
     let (held, had_lapsed) = app.hearing.hold(model, machine);
     if had_lapsed {
         // Its leads may be given away at this very moment: what it is told of them, and the lease

@@ -16,6 +16,7 @@ pub fn keeps<S: Store>(mut open: impl FnMut() -> S) {
     revisions_count_up_by_one(&mut open());
     a_txn_whose_reads_changed_writes_nothing(&mut open());
     a_removed_record_is_not_loaded(&mut open());
+    one_commit_leaves_what_its_last_txn_left(&mut open());
     what_was_done_is_there_after_opening_again(&mut open);
 }
 
@@ -84,12 +85,28 @@ fn a_removed_record_is_not_loaded(store: &mut impl Store) {
     assert!(load(store).records.is_empty());
 }
 
+fn one_commit_leaves_what_its_last_txn_left(store: &mut impl Store) {
+    let came = writing(None, Some(record("came")));
+    let went = writing(Some(Revision(4)), None);
+    let late = writing(Some(Revision(4)), Some(record("late")));
+    let answers = commit(store, &[came, went, late]);
+    let expected = [Commit::Done(Revision(4)), Commit::Done(Revision(5)), Commit::Conflict];
+    assert_eq!(answers, expected);
+    assert!(load(store).records.is_empty());
+    let came = writing(None, Some(record("back")));
+    let went = writing(Some(Revision(6)), None);
+    let last = writing(None, Some(record("last")));
+    commit(store, &[came, went, last]);
+    assert_eq!(load(store).records, [(key(), Revision(8), record("last"))]);
+    commit(store, &[writing(Some(Revision(8)), None)]);
+}
+
 fn what_was_done_is_there_after_opening_again<S: Store>(open: &mut impl FnMut() -> S) {
     let mut store = open();
     let answers = commit(&mut store, &[writing(None, Some(record("again")))]);
-    assert_eq!(answers, [Commit::Done(Revision(4))]);
+    assert_eq!(answers, [Commit::Done(Revision(10))]);
     drop(store);
     let loaded = load(&mut open());
-    assert_eq!(loaded.revision, Revision(4));
-    assert_eq!(loaded.records, [(key(), Revision(4), record("again"))]);
+    assert_eq!(loaded.revision, Revision(10));
+    assert_eq!(loaded.records, [(key(), Revision(10), record("again"))]);
 }

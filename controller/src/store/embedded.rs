@@ -1,5 +1,6 @@
 //! The store of a single controller: one SQLite file, WAL, every commit synced.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -183,14 +184,19 @@ impl Store for Embedded {
             .map_err(at("read"))?;
         let mut revision = number(head);
         let mut answers = Vec::with_capacity(txns.len());
+        let mut fresh = Fresh::new();
         for txn in txns {
-            if !holds(&transaction, txn).map_err(at("read"))? {
+            if !holds(&transaction, &fresh, txn).map_err(at("read"))? {
                 answers.push(Commit::Conflict);
                 continue;
             }
             revision = revision.next();
-            write(&transaction, txn, revision)?;
+            let writes = txn.writes.iter();
+            fresh.extend(writes.map(|(key, record)| (key, (revision, record.as_ref()))));
             answers.push(Commit::Done(revision));
+        }
+        for (key, (revision, record)) in fresh {
+            write(&transaction, key, revision, record)?;
         }
         transaction
             .execute("UPDATE head SET revision = ?1", params![signed(revision)])
@@ -200,38 +206,52 @@ impl Store for Embedded {
     }
 }
 
-fn holds(transaction: &Transaction<'_>, txn: &Txn) -> Result<bool, rusqlite::Error> {
+/// What the Txns of one commit leave: each record once, however many of them write it.
+type Fresh<'a> = BTreeMap<&'a Key, (Revision, Option<&'a Record>)>;
+
+fn holds(
+    transaction: &Transaction<'_>,
+    fresh: &Fresh<'_>,
+    txn: &Txn,
+) -> Result<bool, rusqlite::Error> {
     let mut statement = transaction.prepare_cached("SELECT revision FROM record WHERE key = ?1")?;
     for (key, expected) in &txn.reads {
-        let found: Option<i64> =
-            statement.query_row([key.to_string()], |row| row.get(0)).optional()?;
-        if found.map(number) != *expected {
+        let found = match fresh.get(key) {
+            Some((revision, record)) => record.map(|_| *revision),
+            None => {
+                statement.query_row([key.to_string()], |row| row.get(0)).optional()?.map(number)
+            }
+        };
+        if found != *expected {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn write(transaction: &Transaction<'_>, txn: &Txn, revision: Revision) -> Result<(), StoreError> {
+fn write(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    revision: Revision,
+    record: Option<&Record>,
+) -> Result<(), StoreError> {
     let at = |source| StoreError::Database { what: "write to", source };
-    for (key, record) in &txn.writes {
-        let text = key.to_string();
-        let Some(record) = record else {
-            let mut statement =
-                transaction.prepare_cached("DELETE FROM record WHERE key = ?1").map_err(at)?;
-            statement.execute([&text]).map_err(at)?;
-            continue;
-        };
-        let body =
-            record.encode().map_err(|source| StoreError::Record { key: text.clone(), source })?;
-        let mut statement = transaction
-            .prepare_cached(
-                "INSERT INTO record VALUES (?1, ?2, ?3)
-                 ON CONFLICT (key) DO UPDATE SET revision = ?2, body = ?3",
-            )
-            .map_err(at)?;
-        statement.execute(params![text, signed(revision), body]).map_err(at)?;
-    }
+    let text = key.to_string();
+    let Some(record) = record else {
+        let mut statement =
+            transaction.prepare_cached("DELETE FROM record WHERE key = ?1").map_err(at)?;
+        statement.execute([&text]).map_err(at)?;
+        return Ok(());
+    };
+    let body =
+        record.encode().map_err(|source| StoreError::Record { key: text.clone(), source })?;
+    let mut statement = transaction
+        .prepare_cached(
+            "INSERT INTO record VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET revision = ?2, body = ?3",
+        )
+        .map_err(at)?;
+    statement.execute(params![text, signed(revision), body]).map_err(at)?;
     Ok(())
 }
 

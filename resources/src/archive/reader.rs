@@ -133,7 +133,7 @@ impl Reader {
         let called = PathBuf::from(target.to_string_lossy().into_owned());
         let request = Request::Unpack { called, how: how.clone() };
         let unpacked = program.ask(archive, Some(fresh.below().top()), &request)?;
-        fresh.publish()?;
+        fresh.publish(how.durable)?;
         Ok(unpacked)
     }
 

@@ -140,13 +140,16 @@ impl Fresh {
         &self.below
     }
 
-    /// Makes everything durable and gives the folder its name.
-    pub(crate) fn publish(mut self) -> Result<(), ArchiveError> {
+    /// Makes everything durable, if that is wanted, and gives the folder its name.
+    pub(crate) fn publish(mut self, durable: bool) -> Result<(), ArchiveError> {
         let Below { called, top } = &self.below;
         let failed = |errno: Errno| ArchiveError::write(called, errno);
         rustix::fs::fchmod(top, FOLDER).map_err(failed)?;
-        // One sync for all: a sync for each of thousands of files would wait for the disk as often.
-        rustix::fs::syncfs(top).map_err(failed)?;
+        if durable {
+            // One sync for all: a sync for each of thousands of files would wait for the disk as
+            // often.
+            rustix::fs::syncfs(top).map_err(failed)?;
+        }
         if !self.is_ours() {
             return Err(ArchiveError::Swapped { path: called.with_file_name(&self.partial) });
         }
@@ -158,6 +161,9 @@ impl Fresh {
             Err(errno) => return Err(failed(errno)),
         }
         self.published = true;
+        if !durable {
+            return Ok(());
+        }
         let called = &self.below.called;
         rustix::fs::fsync(&self.parent).map_err(|errno| ArchiveError::write(called, errno))
     }

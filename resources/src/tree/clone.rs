@@ -80,7 +80,7 @@ pub fn clone_tree(from: &Path, to: &Path) -> Result<(), ArchiveError> {
     for (path, mode) in modes.iter().rev() {
         below.chmod(path, *mode)?;
     }
-    fresh.publish()
+    fresh.publish(true)
 }
 
 fn copy_file(

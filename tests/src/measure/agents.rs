@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use super::installation::{Installation, wrong};
 use super::{MeasureError, io_error};
 
-/// Enrolments under way at a time: each is two handshakes.
+/// Enrolments under way at a time: each is two handshakes. Also the threads of each kind: an agent
+/// that waits for the disk keeps no other waiting, as each is a process of its own elsewhere.
 const AT_ONCE: usize = 16;
 
 /// What went between agents and their controller.
@@ -177,8 +178,8 @@ impl Agents {
         machines: &[(MachineId, String)],
     ) -> Result<Self, MeasureError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .max_blocking_threads(16)
+            .worker_threads(AT_ONCE)
+            .max_blocking_threads(AT_ONCE)
             .enable_all()
             .build()
             .map_err(io_error("start a runtime"))?;

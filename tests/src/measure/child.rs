@@ -111,7 +111,8 @@ fn own(work: impl FnOnce() -> Result<(), MeasureError>) -> Result<Taken, Measure
 fn unpack(archive: &Path, target: &Path, digest: &str) -> Result<(), MeasureError> {
     let wrong = |error: &dyn std::error::Error| MeasureError::Unequal(error.to_string());
     let expected: Digest = digest.parse().map_err(|error| wrong(&error))?;
-    let how = Unpack { limits: Limits::resource(), strip: 0, expected: Some(expected) };
+    let how =
+        Unpack { limits: Limits::resource(), strip: 0, expected: Some(expected), durable: true };
     let archive = Archive::open(archive).map_err(|error| wrong(&error))?;
     Reader::child().unpack(&archive, target, &how).map_err(|error| wrong(&error))?;
     Ok(())

@@ -15,6 +15,10 @@ use crate::trust::{SERVER_NAME, TrustError, client_config};
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long a connection that nobody uses is kept: over what an agent says in one go, and not from
+/// one poll to the next, so that an agent at rest holds one connection of the controller's.
+const KEPT: Duration = Duration::from_secs(10);
+
 /// Why a call has no answer.
 #[derive(Debug, Error)]
 pub enum CallError {
@@ -87,7 +91,7 @@ impl Endpoint {
             .no_proxy()
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
-            .pool_idle_timeout(Duration::from_secs(50))
+            .pool_idle_timeout(KEPT)
             .resolve_to_addrs(SERVER_NAME, addresses)
             .redirect(reqwest::redirect::Policy::none())
             .build()

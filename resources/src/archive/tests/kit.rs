@@ -10,7 +10,7 @@ use std::io::Write;
 
 /// As charms are unpacked.
 pub(in crate::archive) fn how() -> Unpack {
-    Unpack { limits: Limits::charm(), strip: 0, expected: None }
+    Unpack { limits: Limits::charm(), strip: 0, expected: None, durable: true }
 }
 
 /// Unpacks and reads the archive with the limits, and demands that both take or both refuse it, and

@@ -116,7 +116,7 @@ fn z69_z70_folders_swapped_for_links_while_unpacking_lead_nowhere() {
     fs::rename(&partial, folder.path().join("moved")).unwrap();
     symlink(&canary, &partial).unwrap();
     fresh.below().file(Path::new("y"), 0o644).unwrap();
-    assert!(matches!(fresh.publish(), Err(ArchiveError::Swapped { .. })));
+    assert!(matches!(fresh.publish(true), Err(ArchiveError::Swapped { .. })));
     assert_eq!(fs::read_dir(&canary).unwrap().count(), 0);
     assert!(!folder.path().join("tree").exists());
 }
