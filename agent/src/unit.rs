@@ -328,11 +328,6 @@ impl Unit {
         self.goal.as_ref()?.units.get(&self.name)?.resolve
     }
 
-    /// Its count.
-    pub(crate) fn answered(&self) -> u32 {
-        self.resolve().map_or(0, |resolve| resolve.count)
-    }
-
     /// Puts the next `update-status` off by the model's interval, a fifth more or less.
     pub(crate) fn next_tick(&mut self) {
         let interval = self.goal.as_ref().map_or(300_000, |goal| goal.settings.update_status_ms);
@@ -468,6 +463,8 @@ fn place(local: &Local) -> &'static str {
         (None, Progress::Idle) => "idle",
         (None, Progress::Deploying { .. }) => "deploying",
         (None, Progress::Deployed { .. }) => "deployed",
+        (None, Progress::Conflicting { .. }) => "conflicting",
+        (None, Progress::Conflicted { .. }) => "conflicted",
         (None, Progress::Queued { .. }) => "queued",
         (None, Progress::Running { .. }) => "running",
         (None, Progress::Committing { .. }) => "committing",

@@ -17,6 +17,8 @@
 
 mod fingerprint;
 mod local;
+mod outcome;
+mod progress;
 mod step;
 
 mod restart;
@@ -47,9 +49,8 @@ mod tick;
 
 pub use failure::{MAX_DELAY, retry_delay};
 pub use fingerprint::Fingerprint;
-pub use local::{
-    Failure, Flags, Inputs, Local, Progress, RelationLocal, StorageLocal, TaskProgress,
-};
+pub use local::{Flags, Local, RelationLocal, StorageLocal};
+pub use progress::{Conflict, Failure, Inputs, Progress, TaskProgress};
 pub use restart::recover;
 pub use step::{Next, Reason, Seen, Step, StorageSeen};
 
@@ -101,7 +102,9 @@ pub fn next(
         .or_else(|| leader::row(&case)) // 6
         .or_else(|| action::row(&case)) // 8, 9
         .or_else(|| storage::hooks(&case)) // 10
+        .or_else(|| leader::lost(&case)) // before 11 and 12
         .or_else(|| failure::row(&case)) // 11
+        .or_else(|| upgrade::conflict(&case)) // 4, its waiting, which holds no command up
         .or_else(|| chain::row(&case)) // 12
         .or_else(|| leave::row(&case)) // 14
         .or_else(|| install::row(&case)) // 15

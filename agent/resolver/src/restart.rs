@@ -6,7 +6,8 @@ use muster_model::status::TaskState;
 use muster_model::{Effects, Hook};
 
 use crate::Case;
-use crate::local::{Local, Progress, TaskProgress};
+use crate::local::Local;
+use crate::progress::{Progress, TaskProgress};
 use crate::step::{Next, Step};
 
 /// Reads a journal after a start: what was running was interrupted. A hook counts as failed, an
