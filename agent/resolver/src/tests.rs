@@ -187,6 +187,7 @@ impl Story {
                     let again = self.now + std::time::Duration::from_secs(10);
                     StorageSeen::Trouble("no loop device is free".into(), again)
                 } else {
+                    self.local.storage.entry(id.clone()).or_default().created = true;
                     StorageSeen::Ready
                 };
                 self.seen.storage.insert(id, seen);
