@@ -37,6 +37,7 @@ mod mount;
 mod random;
 mod reboot;
 mod resources;
+mod rest;
 mod spool;
 mod step;
 mod unit;

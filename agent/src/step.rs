@@ -19,6 +19,7 @@ use crate::journal::JournalError;
 use crate::unit::Unit;
 
 pub(crate) use charm::{read_charm, tool_links};
+pub(crate) use leave::remove_folders;
 pub(crate) use task::ExecRequest;
 pub(crate) use task::results;
 

@@ -51,7 +51,7 @@ pub use failure::{MAX_DELAY, retry_delay};
 pub use fingerprint::Fingerprint;
 pub use local::{Flags, Local, RelationLocal, StorageLocal};
 pub use progress::{Conflict, Failure, Inputs, Progress, TaskProgress};
-pub use restart::recover;
+pub use restart::{parked, recover};
 pub use step::{Next, Reason, Seen, Step, StorageSeen};
 
 use muster_model::goal::{ModelSettings, UnitGoal};

@@ -31,14 +31,7 @@ pub fn recover(local: &mut Local) {
 
 /// What was done and not yet told, and what had begun to go away.
 pub(crate) fn unreported(case: &Case<'_>) -> Option<Next> {
-    if let Some(report) = case.local.outstanding() {
-        return Some(Next::Run(Step::Report(report)));
-    }
-    match case.local.progress {
-        Progress::Leaving => Some(Next::Run(Step::Leave)),
-        Progress::Gone => Some(Next::Gone),
-        _ => None,
-    }
+    parked(case.local)
 }
 
 /// `start` comes first after a boot, if the unit was started before and nothing is under way.
@@ -51,4 +44,19 @@ pub(crate) fn after_boot(case: &Case<'_>) -> Option<Next> {
     }
     // The mounts come first: a workload must not find an empty directory in place of its data.
     crate::storage::mounts(case).or(Some(Next::Run(Step::Hook(Hook::Start))))
+}
+
+/// What a unit does of which the goal says nothing. That is no reason to take anything away (R7): it
+/// stays as it is. But what was done is told, and who had begun to leave, which was wanted in so many
+/// words, goes on leaving.
+#[must_use]
+pub fn parked(local: &Local) -> Option<Next> {
+    if let Some(report) = local.outstanding() {
+        return Some(Next::Run(Step::Report(report)));
+    }
+    match local.progress {
+        Progress::Leaving => Some(Next::Run(Step::Leave)),
+        Progress::Gone => Some(Next::Gone),
+        _ => None,
+    }
 }

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) down: bool,
     /// The next commit whose effects are not empty is refused with this.
     pub(crate) refuse: Option<String>,
+    /// So many reports of the machine itself are refused, whatever they say.
+    pub(crate) refuse_machine: u32,
     pub(crate) snapshots: u32,
     pub(crate) blob_reads: u32,
 }
@@ -84,6 +86,12 @@ impl Fake {
             match &report.body {
                 ReportBody::Step { unit, seq, step } => {
                     let Some(wanted) = state.goal.units.get_mut(unit) else {
+                        if *step == StepReport::Gone {
+                            // Its records have gone; as the controller does, this is heard again.
+                            state.reports.push(report.body.clone());
+                            receipt.seq = *seq;
+                            return Ok(receipt);
+                        }
                         return Err(refused(Code::NotFound, "unit not found"));
                     };
                     if *seq <= wanted.seq {
@@ -141,6 +149,12 @@ impl Fake {
                         state.goal.units.remove(unit);
                     }
                     state.goal.revision = state.goal.revision.next();
+                }
+                ReportBody::Rest { .. } | ReportBody::MachineDone { .. }
+                    if state.refuse_machine > 0 =>
+                {
+                    state.refuse_machine -= 1;
+                    return Err(refused(Code::Invalid, "not now"));
                 }
                 ReportBody::Now { now: NowReport::LeaderSettings(change), .. } => {
                     if apply_change(&mut state.leader_settings.1, change) {
@@ -457,6 +471,7 @@ impl Host {
                 lease: Duration::from_secs(60),
                 down: false,
                 refuse: None,
+                refuse_machine: 0,
                 snapshots: 0,
                 blob_reads: 0,
             }),

@@ -130,6 +130,21 @@ fn while_leaving_there_is_no_config_no_upgrade_no_relation_and_no_tick() {
 }
 
 #[test]
+fn r7_who_is_listed_nowhere_only_tells_what_was_done_and_goes_on_leaving() {
+    let mut story = settled();
+    assert_eq!(parked(&story.local), None);
+    let inputs = Inputs::of(&story.goal, &story.seen);
+    story.local.pass_over(muster_model::Hook::UpdateStatus, inputs);
+    assert!(matches!(parked(&story.local), Some(Next::Run(Step::Report(_)))));
+    story.local.progress = Progress::Leaving;
+    assert_eq!(parked(&story.local), Some(Next::Run(Step::Leave)));
+    story.local.progress = Progress::Left;
+    assert_eq!(parked(&story.local), Some(Next::Run(Step::Report(StepReport::Gone))));
+    story.local.progress = Progress::Gone;
+    assert_eq!(parked(&story.local), Some(Next::Gone));
+}
+
+#[test]
 fn by_force_no_hook_runs_and_everything_goes() {
     let mut story = settled();
     story.fails.insert("config-changed".into());
