@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::controller::{Backoff, Controller, ControllerError, report_until_answered};
 use crate::hook::cgroup::Groups;
+use crate::hook::runs::Runs;
 use crate::hook::starting::Starters;
 use crate::rest::Rest;
 use crate::spool::Spool;
@@ -93,12 +94,14 @@ pub async fn run(
     let folder = |path: PathBuf| move |source| RunError::Folder { path, source };
     crate::paths::private_folder(&paths.muster).map_err(folder(paths.muster.clone()))?;
     let _lock = lock(&settings).await?;
+    let runs = Runs::open(paths.runs()).map_err(folder(paths.runs()))?;
+    runs.end_left(settings.grace).await.map_err(folder(paths.runs()))?;
     let blobs = BlobStore::open(paths.blobs()).map_err(RunError::Blobs)?;
     let spool = Spool::open(&paths.spool()).map_err(folder(paths.spool()))?;
     exec::install(&settings, identity.1).map_err(folder(paths.juju.clone()))?;
     let boot = settings.boot.clone().unwrap_or_else(facts::boot_id);
     let world = World::new(settings, controller, identity, &boot, blobs, spool);
-    let mut machine = Machine::new(world, stop);
+    let mut machine = Machine::new(world, runs, stop);
     machine.run().await
 }
 
@@ -144,9 +147,9 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(world: World, stop: CancellationToken) -> Machine {
+    fn new(world: World, runs: Runs, stop: CancellationToken) -> Machine {
         let (asked, exec) = mpsc::channel(16);
-        let starters = Starters::new(Groups::find(), world.settings.program.clone());
+        let starters = Starters::new(Groups::find(), runs, world.settings.program.clone());
         exec::serve(&world, asked, stop.clone());
         Machine {
             world,

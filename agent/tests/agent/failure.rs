@@ -1,5 +1,7 @@
 //! Failure, retry, restart (section 7.5), and the crash table of R5.
 
+use muster_agent::RunEnd;
+use muster_agent::failpoint::Failpoints;
 use muster_model::name::{Member, RelationId, Role};
 use muster_model::record::Resolve;
 use muster_model::report::{NowReport, ReportBody, StepReport};
@@ -182,6 +184,54 @@ async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
             assert_eq!(state.unit_state.1["n"], "x", "{point}: nothing is applied twice");
         }
     }
+}
+
+/// Whether a process is there and not only waited for.
+fn runs(pid: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    text.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// F10
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r5_what_a_killed_agent_leaves_running_is_ended_before_anything_runs() {
+    let mut charm = CharmText::new();
+    charm.hook(
+        "install",
+        "[ -e $out/pid ] && { kill -0 $(cat $out/pid) 2>/dev/null && touch $out/beside; exit 0; }; \
+         trap '' TERM; sleep 600 & echo $! > $out/child; echo $$ > $out/pid; wait",
+    );
+    let mut host = Host::new(&charm);
+    // The other unit's journal is where the agent stops as if killed, while the hook goes on.
+    host.settings.failpoints = Failpoints::at("before idle", 3);
+    host.start();
+    let pid = host.root().join("pid");
+    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
+    while !pid.exists() {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    host.fake.want(|goal| {
+        let other = goal.units[&unit()].clone();
+        goal.units.insert("other/0".parse().unwrap(), other);
+    });
+    assert_eq!(host.ended(false).await, RunEnd::Failpoint);
+    host.settings.failpoints = Failpoints::default();
+    let (pid, child) = (host.left("pid"), host.left("child"));
+    assert!(runs(&pid) && runs(&child), "nobody has ended them");
+    host.fake.want(|goal| {
+        goal.units.retain(|name, _| *name == unit());
+        goal.settings.retry_hooks = true;
+    });
+    host.start();
+    host.until("the retry", |_| {
+        let hooks = std::fs::read_to_string(host.root().join("trace")).unwrap_or_default();
+        (hooks.lines().count() > 1).then_some(())
+    })
+    .await;
+    assert!(!runs(&pid) && !runs(&child));
+    host.stop().await;
+    assert!(!host.root().join("beside").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
