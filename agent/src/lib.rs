@@ -38,6 +38,7 @@ mod random;
 mod reboot;
 mod resources;
 mod rest;
+mod room;
 mod spool;
 mod step;
 mod unit;

@@ -26,6 +26,7 @@ use crate::lock::Held;
 use crate::paths::private_folder;
 use crate::random;
 use crate::rest::Rest;
+use crate::room;
 use crate::step::{self, ExecRequest, StepError};
 use crate::unit_log::UnitLog;
 use crate::world::World;
@@ -271,6 +272,7 @@ impl Unit {
     pub(crate) fn next(&mut self) -> Option<Next> {
         let goal = self.goals.borrow().clone()?;
         self.seen.addresses.clone_from(&goal.addresses);
+        self.seen.full = room::lack(&self.world.settings.paths.private(&self.name));
         self.seen.leads = self.world.leads(&self.name, Duration::ZERO);
         self.goal = Some(Arc::clone(&goal));
         let wanted = goal.units.get(&self.name);

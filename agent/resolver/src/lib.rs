@@ -47,6 +47,8 @@ mod relation;
 
 mod tick;
 
+mod room;
+
 pub use failure::{MAX_DELAY, retry_delay};
 pub use fingerprint::Fingerprint;
 pub use local::{Flags, Local, RelationLocal, StorageLocal};
@@ -93,7 +95,7 @@ pub fn next(
     now: Timestamp,
 ) -> Next {
     let case = Case { unit, local, seen, goal, settings, now };
-    restart::unreported(&case) // 13, and the crash that came before it
+    let next = restart::unreported(&case) // 13, and the crash that came before it
         .or_else(|| leave::removed(&case)) // 1
         .or_else(|| restart::after_boot(&case)) // 3
         .or_else(|| upgrade::interrupted(&case)) // 4
@@ -112,7 +114,8 @@ pub fn next(
         .or_else(|| config::row(&case)) // 17
         .or_else(|| relation::row(&case)) // 18
         .or_else(|| tick::row(&case)) // 19
-        .unwrap_or_else(|| tick::rest(&case))
+        .unwrap_or_else(|| tick::rest(&case));
+    room::held(&case, next)
 }
 
 #[cfg(test)]

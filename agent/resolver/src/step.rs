@@ -29,6 +29,8 @@ pub struct Seen {
     pub storage: BTreeMap<StorageId, StorageSeen>,
     /// When `update-status` is due.
     pub tick: Option<Timestamp>,
+    /// Why the disk has no room for what a hook makes the agent write; none if it has.
+    pub full: Option<String>,
 }
 
 /// How a storage stands on the host.
@@ -101,6 +103,8 @@ pub enum Reason {
     Conflict(String),
     /// The first charm's files could not be put in place; it is tried again.
     Deploy(String),
+    /// The disk has no room.
+    Full(String),
     /// A storage is not ready.
     Storage(StorageId, String),
     /// The controller has not taken the unit into a relation yet.
@@ -120,6 +124,7 @@ impl fmt::Display for Reason {
             Reason::Deploy(why) => {
                 write!(f, "cannot put the charm in place: {why}; it will be tried again")
             }
+            Reason::Full(why) => write!(f, "the disk is full: {why}"),
             Reason::Storage(storage, why) => write!(f, "storage {storage}: {why}"),
             Reason::Scope(endpoint) => write!(f, "entering the relation of {endpoint}"),
             Reason::Lease => f.write_str("the controller to confirm that it leads"),

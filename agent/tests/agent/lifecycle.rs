@@ -113,11 +113,7 @@ async fn r7_a_unit_that_was_leaving_goes_on_though_no_goal_lists_it_any_more() {
             |report: &ReportBody| matches!(report, ReportBody::Step { step: StepReport::Gone, .. });
         host.until("the end", |state| state.reports.iter().any(gone).then_some(())).await;
         let private = host.paths.private(&unit());
-        let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
-        while private.exists() {
-            assert!(tokio::time::Instant::now() < deadline, "{place}: the journal stays");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        host.until_so("end of the journal", || !private.exists()).await;
         assert!(!host.paths.unit(&unit()).exists(), "{place}");
         assert!(!host.paths.tools(&unit()).exists(), "{place}");
     }

@@ -10,7 +10,6 @@ const LIMIT: usize = 450;
 /// reason beside it.
 const LONGER: &[(&str, usize, &str)] = &[
     ("agent/src/unit.rs", 500, "the unit's loop and its commands from outside: to be parted"),
-    ("agent/tests/agent/support.rs", 720, "the fake controller and its goals: to be parted"),
     ("tests/src/measure/installation.rs", 520, "an installation and its measuring: to be parted"),
     ("tests/src/world.rs", 560, "the world and its events: to be parted"),
 ];

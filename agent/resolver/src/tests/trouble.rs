@@ -349,6 +349,25 @@ fn a_first_deploy_that_was_interrupted_takes_the_charm_that_is_wanted_by_now() {
 }
 
 #[test]
+fn r12_no_hook_starts_on_a_full_disk_but_commands_run_and_who_has_to_go_goes() {
+    let mut story = Story::started();
+    story.seen.full = Some("1 MiB is free".into());
+    story.goal.trust = true;
+    story.goal.charm = charm(1);
+    story.task(1, false);
+    assert_eq!(story.settle(), "[task 1] | the disk is full: 1 MiB is free");
+    let Next::Wait { until: Some(at), .. } = story.next() else { panic!() };
+    assert!(at > story.now);
+    story.seen.full = None;
+    assert_eq!(story.settle(), "[deploy local:wiki-1], upgrade-charm, config-changed");
+    story.seen.full = Some("1 MiB is free".into());
+    story.goal.life = Life::Dying;
+    assert_eq!(story.settle(), "[resign] | the disk is full: 1 MiB is free");
+    story.goal.force = true;
+    assert_eq!(story.settle(), "[leave]");
+}
+
+#[test]
 fn a_journal_from_before_conflicts_were_told_tries_again() {
     let mut story = Story::started();
     let text = serde_json::to_string(&charm(1)).unwrap();
