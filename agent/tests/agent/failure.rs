@@ -142,6 +142,7 @@ async fn f20_a_retry_sees_the_new_configuration() {
     assert_eq!(host.rest().await, "");
 }
 
+/// F10, F11
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
     for place in ["deploying", "deployed", "idle", "running", "committing", "queued"] {
