@@ -262,11 +262,7 @@ fn which<'a>(
 
 /// A unit by its name or its tag.
 fn unit(text: &str) -> Option<UnitName> {
-    if let Some(rest) = text.strip_prefix("unit-") {
-        let (application, number) = rest.rsplit_once('-')?;
-        return format!("{application}/{number}").parse().ok();
-    }
-    text.parse().ok()
+    UnitName::from_tag(text).or_else(|| text.parse().ok())
 }
 
 /// One word is text for the shell as it is; several are quoted and joined.

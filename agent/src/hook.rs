@@ -11,6 +11,8 @@ pub(crate) mod context;
 pub(crate) mod environment;
 pub(crate) mod output;
 pub(crate) mod process;
+pub(crate) mod runs;
 pub(crate) mod server;
+pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod starting;

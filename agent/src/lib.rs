@@ -41,6 +41,8 @@ mod mount;
 mod random;
 mod reboot;
 mod resources;
+mod rest;
+mod room;
 mod spool;
 mod step;
 mod unit;

@@ -2,21 +2,25 @@
 //!
 //! | task | says or does |
 //! | --- | --- |
-//! | this one | polls for goals, starts a task for each unit, collects who rests |
+//! | this one | starts a task for each unit of the goal, and for each that left a journal |
+//! | poll | takes over newer goals |
 //! | a unit | see `unit.rs` |
 //! | spool | hands log lines over |
 //! | presence | says what runs, if it runs for longer than a moment |
 //! | facts | addresses and hardware, when they change |
+//! | rest | which units have nothing to do, see `rest.rs` |
+//! | done | that nothing here needs the machine any more |
 //! | exec | commands from the machine itself |
 //! | discard | destroys storage of no unit, as the goal says |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use muster_api::body::PresenceBody;
+use muster_model::goal::Goal;
 use muster_model::name::{MachineId, ModelId, UnitName};
 use muster_model::report::{FactsReport, ReportBody};
 use muster_model::{Life, Report, Revision};
@@ -29,12 +33,14 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::controller::{Backoff, Controller, ControllerError, report_until_answered};
 use crate::hook::cgroup::Groups;
+use crate::hook::runs::Runs;
 use crate::hook::starting::Starters;
+use crate::rest::Rest;
 use crate::spool::Spool;
 use crate::step::{ExecRequest, StepError};
-use crate::unit::{Rest, Unit, UnitEnd};
+use crate::unit::{Unit, UnitEnd};
 use crate::world::World;
-use crate::{discard, exec, facts, machine_task};
+use crate::{discard, exec, facts, machine_task, rest};
 
 /// How long a run must last before it is shown.
 const MOMENT: Duration = Duration::from_millis(150);
@@ -89,12 +95,14 @@ pub async fn run(
     let folder = |path: PathBuf| move |source| RunError::Folder { path, source };
     crate::paths::private_folder(&paths.muster).map_err(folder(paths.muster.clone()))?;
     let _lock = lock(&settings).await?;
+    let runs = Runs::open(paths.runs()).map_err(folder(paths.runs()))?;
+    runs.end_left(settings.grace).await.map_err(folder(paths.runs()))?;
     let blobs = BlobStore::open(paths.blobs()).map_err(RunError::Blobs)?;
     let spool = Spool::open(&paths.spool()).map_err(folder(paths.spool()))?;
     exec::install(&settings, identity.1).map_err(folder(paths.juju.clone()))?;
     let boot = settings.boot.clone().unwrap_or_else(facts::boot_id);
     let world = World::new(settings, controller, identity, &boot, blobs, spool);
-    let mut machine = Machine::new(world, stop);
+    let mut machine = Machine::new(world, runs, stop);
     machine.run().await
 }
 
@@ -136,17 +144,13 @@ struct Machine {
     running: BTreeMap<UnitName, mpsc::Sender<ExecRequest>>,
     /// Units that have left, until no goal lists them.
     gone: BTreeSet<UnitName>,
-    rest: mpsc::Sender<Rest>,
-    rested: mpsc::Receiver<Rest>,
     exec: mpsc::Receiver<exec::Asked>,
-    done: bool,
 }
 
 impl Machine {
-    fn new(world: World, stop: CancellationToken) -> Machine {
-        let (rest, rested) = mpsc::channel(256);
+    fn new(world: World, runs: Runs, stop: CancellationToken) -> Machine {
         let (asked, exec) = mpsc::channel(16);
-        let starters = Starters::new(Groups::find(), world.settings.program.clone());
+        let starters = Starters::new(Groups::find(), runs, world.settings.program.clone());
         exec::serve(&world, asked, stop.clone());
         Machine {
             world,
@@ -155,10 +159,7 @@ impl Machine {
             units: JoinSet::new(),
             running: BTreeMap::new(),
             gone: BTreeSet::new(),
-            rest,
-            rested,
             exec,
-            done: false,
         }
     }
 
@@ -171,10 +172,13 @@ impl Machine {
         helpers.spawn(presence(world.clone(), self.stop.clone()));
         helpers.spawn(tell_facts(world.clone(), self.stop.clone()));
         helpers.spawn(discard::serve(world.clone(), self.stop.clone()));
+        helpers.spawn(rest::tell(world.clone(), self.stop.clone()));
+        helpers.spawn(tell_done(world.clone(), self.stop.clone()));
         helpers.spawn(machine_task::serve(world.clone(), self.starters.clone(), self.stop.clone()));
         let mut goals = world.goal.subscribe();
         // A goal may have come before anybody listened.
         goals.mark_changed();
+        self.take_up();
         let mut end = RunEnd::Stopped;
         loop {
             tokio::select! {
@@ -191,14 +195,13 @@ impl Machine {
                             self.stop.cancel();
                             break;
                         }
-                        self.ended(unit, result).await;
+                        self.ended(unit, result);
                     } else if let Err(error) = ended {
                         tracing::error!(%error, "a unit's task broke");
                         self.stop.cancel();
                         break;
                     }
                 }
-                Some(rest) = self.rested.recv() => self.tell_rest(rest).await,
                 Some(asked) = self.exec.recv() => exec::pass(asked, &self.running),
                 () = self.stop.cancelled() => break,
             }
@@ -211,12 +214,6 @@ impl Machine {
             return Ok(end);
         }
         // Nothing new begins; what runs is waited for (R5b).
-        let ending = async { while self.units.join_next().await.is_some() {} };
-        tokio::select! {
-            () = ending => {}
-            // Who rests while it ends is not told: the next start does that.
-            () = async { while self.rested.recv().await.is_some() {} } => {}
-        }
         while self.units.join_next().await.is_some() {}
         while helpers.join_next().await.is_some() {}
         self.starters.close().await;
@@ -236,21 +233,18 @@ impl Machine {
         for name in new {
             self.start(name, Duration::ZERO);
         }
-        // Units that are parked, because they went by force while nobody heard this machine, hold
-        // nothing up: the machine itself is what is taken down.
-        let empty = goal.units.is_empty() && goal.discard.is_empty();
-        if goal.life != Life::Alive && empty && !self.done {
-            self.done = true;
-            let (world, stop) = (self.world.clone(), self.stop.clone());
-            tokio::spawn(async move {
-                let body = ReportBody::MachineDone { machine: world.machine };
-                let report = Report { model: world.model, body };
-                if let Some(Err(error)) =
-                    report_until_answered(&world.controller, &report, &stop).await
-                {
-                    tracing::warn!(error = %muster_console::outcome::Chain(&error), "the machine's end is not reported");
-                }
-            });
+    }
+
+    /// Starts a task for each unit that left a journal here, whatever the goal says of it: what it has
+    /// done is told, and who was leaving goes on. Nothing else is done for one that no goal lists (R7).
+    fn take_up(&mut self) {
+        let folder = self.world.settings.paths.units();
+        match kept(&folder) {
+            Ok(names) => names.into_iter().for_each(|name| self.start(name, Duration::ZERO)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::error!(%error, path = %folder.display(), "the units' journals are not found");
+            }
         }
     }
 
@@ -258,13 +252,13 @@ impl Machine {
         let (send, receive) = mpsc::channel(4);
         self.running.insert(name.clone(), send);
         let (world, starters) = (self.world.clone(), self.starters.clone());
-        let (rest, stop) = (self.rest.clone(), self.stop.clone());
+        let stop = self.stop.clone();
         self.units.spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = stop.cancelled() => return (name, Ok(UnitEnd::Stopped)),
             }
-            let result = match Unit::open(name.clone(), world, starters, rest, receive, stop) {
+            let result = match Unit::open(name.clone(), world, starters, receive, stop) {
                 Ok(mut unit) => unit.run().await,
                 Err(error) => Err(error),
             };
@@ -272,11 +266,12 @@ impl Machine {
         });
     }
 
-    async fn ended(&mut self, name: UnitName, result: Result<UnitEnd, StepError>) {
+    fn ended(&mut self, name: UnitName, result: Result<UnitEnd, StepError>) {
         self.running.remove(&name);
         match result {
             Ok(UnitEnd::Gone) => {
                 tracing::info!(unit = %name, "the unit has left");
+                self.world.forget_rest(&name);
                 self.gone.insert(name);
                 self.spread();
             }
@@ -290,31 +285,52 @@ impl Machine {
                 let why = muster_console::outcome::Chain(&error).to_string();
                 tracing::error!(unit = %name, error = why, "the unit cannot go on; it is tried again");
                 let revision = self.world.goal.borrow().as_ref().map(|goal| goal.revision);
-                let rest =
-                    Rest { unit: name.clone(), revision: revision.unwrap_or_default(), waits: why };
-                self.tell_rest(rest).await;
+                self.world
+                    .set_rest(&name, Rest { revision: revision.unwrap_or_default(), waits: why });
                 self.start(name, AGAIN);
             }
         }
     }
+}
 
-    /// Tells who has nothing to do, together with whoever said so in the same moment.
-    async fn tell_rest(&mut self, first: Rest) {
-        let mut by_revision: BTreeMap<Revision, BTreeMap<UnitName, String>> = BTreeMap::new();
-        let mut last: BTreeMap<UnitName, Rest> = BTreeMap::from([(first.unit.clone(), first)]);
-        while let Ok(rest) = self.rested.try_recv() {
-            last.insert(rest.unit.clone(), rest);
+/// The units that have a journal here.
+fn kept(folder: &Path) -> io::Result<Vec<UnitName>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_str().and_then(UnitName::from_tag);
+        names.extend(name.filter(|_| entry.path().join("journal").exists()));
+    }
+    Ok(names)
+}
+
+/// Says that the machine has nothing left that needs it, once that is so, until it is heard. Units that
+/// are parked, because they went by force while nobody heard this machine, hold nothing up: the machine
+/// itself is what is taken down.
+async fn tell_done(world: World, stop: CancellationToken) {
+    let mut goals = world.goal.subscribe();
+    let mut backoff = Backoff::default();
+    loop {
+        let over = |goal: &Option<Arc<Goal>>| {
+            goal.as_ref().is_some_and(|goal| {
+                goal.life != Life::Alive && goal.units.is_empty() && goal.discard.is_empty()
+            })
+        };
+        tokio::select! {
+            over = goals.wait_for(over) => if over.is_err() { return },
+            () = stop.cancelled() => return,
         }
-        for rest in last.into_values() {
-            by_revision.entry(rest.revision).or_default().insert(rest.unit, rest.waits);
-        }
-        for (revision, units) in by_revision {
-            let body = ReportBody::Rest { machine: self.world.machine, revision, units };
-            let report = Report { model: self.world.model, body };
-            let told = report_until_answered(&self.world.controller, &report, &self.stop).await;
-            if let Some(Err(error)) = told {
-                tracing::debug!(error = %muster_console::outcome::Chain(&error), "rest is not told");
-            }
+        let body = ReportBody::MachineDone { machine: world.machine };
+        let report = Report { model: world.model, body };
+        let Some(Err(error)) = report_until_answered(&world.controller, &report, &stop).await
+        else {
+            return;
+        };
+        let chain = muster_console::outcome::Chain(&error).to_string();
+        tracing::warn!(error = chain, "the machine's end is not taken; it will be told again");
+        tokio::select! {
+            () = tokio::time::sleep(backoff.wait()) => {}
+            () = stop.cancelled() => return,
         }
     }
 }

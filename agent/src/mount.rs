@@ -39,6 +39,12 @@ pub(crate) enum MountError {
     NoDevices { provider: &'static str },
     #[error("cannot make `{}`", path.display())]
     Make { path: PathBuf, source: io::Error },
+    #[error(
+        "the data `{}` is gone; put it back, or let go of the storage by force", path.display()
+    )]
+    Gone { path: PathBuf },
+    #[error("cannot look at `{}`", path.display())]
+    Look { path: PathBuf, source: io::Error },
     #[error("cannot make a file system in `{}`: {why}", path.display())]
     Format { path: PathBuf, why: String },
     #[error("cannot put `{}` behind a loop device", path.display())]
@@ -59,6 +65,15 @@ pub(crate) enum MountError {
     Remove { path: PathBuf, source: io::Error },
 }
 
+/// What is known of a storage's data before it is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// Nobody has used it: what is not there is made.
+    New,
+    /// It was ready before: what is not there is lost, and nothing empty may take its place.
+    Kept,
+}
+
 /// A storage that is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ready {
@@ -73,13 +88,14 @@ pub(crate) fn ready(
     paths: &Paths,
     id: &StorageId,
     goal: &StorageGoal,
+    data: Data,
 ) -> Result<Ready, MountError> {
     let backing = backing(paths, id, goal.provider);
     let provider_id = backing.to_string_lossy().into_owned();
     if goal.kind == StorageKind::Block {
         let provider = match goal.provider {
             Provider::Loop => {
-                let device = attach(&backing, goal, false)?;
+                let device = attach(&backing, goal, data, false)?;
                 let location = link(paths, id, &device)?;
                 return Ok(Ready { location, provider_id });
             }
@@ -107,7 +123,7 @@ pub(crate) fn ready(
     }
     match goal.provider {
         Provider::Rootfs => {
-            private(&backing)?;
+            folder(&backing, data)?;
             mount(Some(&backing), on.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>)
                 .map_err(|error| wrong(error.into()))?;
             // A bind takes its flags in a second step, on what is now mounted there.
@@ -130,7 +146,7 @@ pub(crate) fn ready(
             .map_err(|error| wrong(error.into()))?;
         }
         Provider::Loop => {
-            let device = attach(&backing, goal, true)?;
+            let device = attach(&backing, goal, data, true)?;
             if let Err(error) = mount(Some(&device), on.as_str(), Some("ext4"), flags, None::<&str>)
             {
                 detach(&device)?;
@@ -284,7 +300,19 @@ fn open_place(path: &Path) -> Result<OwnedFd, MountError> {
     Ok(folder)
 }
 
-fn private(path: &Path) -> Result<(), MountError> {
+/// Whether a backing is there. One that is lost is an error, and so is one that cannot be looked at.
+fn is_there(path: &Path, data: Data) -> Result<bool, MountError> {
+    match path.try_exists() {
+        Ok(false) if data == Data::Kept => Err(MountError::Gone { path: path.to_owned() }),
+        Ok(found) => Ok(found),
+        Err(source) => Err(MountError::Look { path: path.to_owned(), source }),
+    }
+}
+
+fn folder(path: &Path, data: Data) -> Result<(), MountError> {
+    if is_there(path, data)? {
+        return Ok(());
+    }
     let made = |source| MountError::Make { path: path.to_owned(), source };
     if let Some(parent) = path.parent() {
         crate::paths::private_folder(parent).map_err(made)?;
@@ -293,8 +321,13 @@ fn private(path: &Path) -> Result<(), MountError> {
 }
 
 /// The loop device over the backing file, both made if need be.
-fn attach(backing: &Path, goal: &StorageGoal, format: bool) -> Result<PathBuf, MountError> {
-    if !backing.exists() {
+fn attach(
+    backing: &Path,
+    goal: &StorageGoal,
+    data: Data,
+    format: bool,
+) -> Result<PathBuf, MountError> {
+    if !is_there(backing, data)? {
         make_image(backing, goal.size_mib, format)?;
     }
     loop_device::attach(backing)

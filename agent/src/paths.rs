@@ -147,6 +147,12 @@ impl Paths {
         self.muster.join("spool")
     }
 
+    /// What this agent has started and not cleared away.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.muster.join("runs")
+    }
+
     /// Who this agent is.
     #[must_use]
     pub fn identity(&self) -> PathBuf {

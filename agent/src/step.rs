@@ -19,6 +19,7 @@ use crate::journal::JournalError;
 use crate::unit::Unit;
 
 pub(crate) use charm::read_charm;
+pub(crate) use leave::remove_folders;
 pub(crate) use task::ExecRequest;
 pub(crate) use task::results;
 
@@ -29,8 +30,6 @@ pub(crate) enum StepError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("cannot put the charm in place: {0}")]
-    Deploy(String),
     #[error("cannot fetch what the other units said")]
     Snapshot(#[source] ControllerError),
     #[error("cannot report")]
@@ -72,13 +71,13 @@ pub(crate) async fn perform(unit: &mut Unit, step: &Step) -> Result<(), StepErro
             unit.save()
         }
         Step::Retry(_) => {
-            let count = unit.answered();
-            unit.local.retry(count);
+            let answer = unit.resolve();
+            unit.local.retry(answer);
             unit.save()
         }
         Step::Skip(_) => {
-            let count = unit.answered();
-            unit.local.skip(count);
+            let answer = unit.resolve();
+            unit.local.skip(answer);
             unit.save()
         }
         Step::Task(id) => task::run(unit, step, *id).await,

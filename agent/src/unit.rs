@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use muster_charms::Charm;
-use muster_model::goal::{Goal, ModelSettings};
+use muster_model::goal::Goal;
 use muster_model::name::{StorageId, TaskId, UnitName};
 use muster_model::record::Resolve;
-use muster_model::{Effects, Revision, Seq};
-use muster_resolver::{Inputs, Local, Next, Progress, Seen, TaskProgress, next, recover};
+use muster_model::{Effects, Seq};
+use muster_resolver::{Inputs, Local, Next, Progress, Seen, TaskProgress, next, parked, recover};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,18 +26,11 @@ use crate::links;
 use crate::lock::Held;
 use crate::paths::private_folder;
 use crate::random;
+use crate::rest::Rest;
+use crate::room;
 use crate::step::{self, ExecRequest, StepError};
 use crate::unit_log::UnitLog;
 use crate::world::World;
-
-/// What a unit says when it has nothing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rest {
-    pub(crate) unit: UnitName,
-    pub(crate) revision: Revision,
-    /// What it waits for; empty if for nothing.
-    pub(crate) waits: String,
-}
 
 /// How a unit's task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +70,6 @@ pub(crate) struct Unit {
     goals: watch::Receiver<Option<Arc<Goal>>>,
     /// The goal that this step looks at; taken anew before each.
     goal: Option<Arc<Goal>>,
-    rest: mpsc::Sender<Rest>,
-    rested: Option<Rest>,
     exec: mpsc::Receiver<ExecRequest>,
 }
 
@@ -88,7 +79,6 @@ impl Unit {
         name: UnitName,
         world: World,
         starters: Starters,
-        rest: mpsc::Sender<Rest>,
         exec: mpsc::Receiver<ExecRequest>,
         stop: CancellationToken,
     ) -> Result<Unit, StepError> {
@@ -136,8 +126,6 @@ impl Unit {
             starters,
             goals,
             goal,
-            rest,
-            rested: None,
             exec,
         };
         if let Some(charm) = charm {
@@ -203,15 +191,15 @@ impl Unit {
                     }
                 },
                 Next::Wait { reason, until } => {
-                    self.rest(reason.to_string()).await;
+                    self.rest(reason.to_string());
                     self.wait(until).await;
                 }
                 Next::Idle { until } => {
-                    self.rest(String::new()).await;
+                    self.rest(String::new());
                     self.wait(until).await;
                 }
                 Next::Gone => {
-                    self.forget()?;
+                    self.forget().await?;
                     return Ok(UnitEnd::Gone);
                 }
             }
@@ -226,7 +214,7 @@ impl Unit {
 
     async fn back_off(&mut self, error: &StepError, tries: u32) {
         let why = self.note(error);
-        self.rest(why).await;
+        self.rest(why);
         let wait = (error.wait() * (1 << tries.min(6))).min(Duration::from_secs(60));
         let at = self.world.clock.now() + wait;
         self.wait(Some(at)).await;
@@ -262,15 +250,10 @@ impl Unit {
         text
     }
 
-    async fn rest(&mut self, waits: String) {
-        let Some(goal) = &self.goal else { return };
-        let rest = Rest { unit: self.name.clone(), revision: goal.revision, waits };
-        if self.rested.as_ref() == Some(&rest) {
-            return;
+    fn rest(&self, waits: String) {
+        if let Some(goal) = &self.goal {
+            self.world.set_rest(&self.name, Rest { revision: goal.revision, waits });
         }
-        self.rested = Some(rest.clone());
-        // The machine's task ends after its units, or all of it ends.
-        let _ending = self.rest.send(rest).await;
     }
 
     fn may_exec(&self) -> bool {
@@ -307,22 +290,11 @@ impl Unit {
     pub(crate) fn next(&mut self) -> Option<Next> {
         let goal = self.goals.borrow().clone()?;
         self.seen.addresses.clone_from(&goal.addresses);
+        self.seen.full = room::lack(&self.world.settings.paths.private(&self.name));
         self.seen.leads = self.world.leads(&self.name, Duration::ZERO);
         self.goal = Some(Arc::clone(&goal));
         let wanted = goal.units.get(&self.name);
-        let Some(wanted) = wanted else {
-            // Reports go out all the same; and who has reported that it left is gone.
-            let settings: &ModelSettings = &goal.settings;
-            let report = self.local.outstanding().map(muster_resolver::Step::Report);
-            return match (&self.local.progress, report) {
-                (Progress::Gone, _) => Some(Next::Gone),
-                (_, Some(report)) => {
-                    tracing::debug!(retry = settings.retry_hooks, "a report of a parked unit");
-                    Some(Next::Run(report))
-                }
-                _ => None,
-            };
-        };
+        let Some(wanted) = wanted else { return parked(&self.local) };
         let now = self.world.clock.now();
         Some(next(&self.name, &self.local, &self.seen, wanted, &goal.settings, now))
     }
@@ -344,11 +316,6 @@ impl Unit {
     /// The operator's last answer.
     pub(crate) fn resolve(&self) -> Option<Resolve> {
         self.goal.as_ref()?.units.get(&self.name)?.resolve
-    }
-
-    /// Its count.
-    pub(crate) fn answered(&self) -> u32 {
-        self.resolve().map_or(0, |resolve| resolve.count)
     }
 
     /// Puts the next `update-status` off by the model's interval, a fifth more or less.
@@ -472,8 +439,10 @@ impl Unit {
         step::outside(self, &report).await.map_err(chain)
     }
 
-    /// Deletes what is left of the unit: its journal, which is the last that knows of it.
-    fn forget(&self) -> Result<(), StepError> {
+    /// Deletes what is left of the unit: the folders that this task made once more if the agent was
+    /// started again after they had gone, and at last its journal, which is the last that knows of it.
+    async fn forget(&self) -> Result<(), StepError> {
+        step::remove_folders(self).await?;
         let private = self.world.settings.paths.private(&self.name);
         match std::fs::remove_dir_all(&private) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -493,6 +462,8 @@ fn place(local: &Local) -> &'static str {
         (None, Progress::Idle) => "idle",
         (None, Progress::Deploying { .. }) => "deploying",
         (None, Progress::Deployed { .. }) => "deployed",
+        (None, Progress::Conflicting { .. }) => "conflicting",
+        (None, Progress::Conflicted { .. }) => "conflicted",
         (None, Progress::Queued { .. }) => "queued",
         (None, Progress::Running { .. }) => "running",
         (None, Progress::Committing { .. }) => "committing",

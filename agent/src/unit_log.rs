@@ -1,9 +1,10 @@
-//! A unit's log: its file under `/var/log/juju`, and the spool for the controller.
+//! A unit's log: its file under `/var/log/juju`, and the spool for the controller. The file is bounded
+//! (reliability document, R29): `….log` is the newest, `….log.1` and `….log.2` are the ones before.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use muster_api::body::LogLine;
@@ -51,12 +52,16 @@ impl Level {
     }
 }
 
+/// Bytes of one file, and how many files before it are kept.
+const MOST: u64 = 20 << 20;
+const BEFORE: u32 = 2;
+
 /// A unit's log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct UnitLog {
     unit: Arc<str>,
     tag: Arc<str>,
-    file: Arc<Mutex<Option<File>>>,
+    file: Arc<Mutex<LogFile>>,
     rate: Arc<Mutex<Rate>>,
     spool: Spool,
     clock: Clock,
@@ -65,17 +70,10 @@ pub(crate) struct UnitLog {
 impl UnitLog {
     /// Opens the log at `path`. A log that cannot be opened does not stop the unit.
     pub(crate) fn open(unit: &UnitName, path: &Path, spool: Spool, clock: Clock) -> UnitLog {
-        let opened = path
-            .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| File::options().append(true).create(true).mode(0o640).open(path));
-        let file = match opened {
-            Ok(file) => Some(file),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "a unit's log cannot be opened");
-                None
-            }
-        };
+        let mut file = LogFile { path: path.to_owned(), open: None };
+        if let Err(error) = file.reopen() {
+            tracing::warn!(path = %path.display(), %error, "a unit's log cannot be opened");
+        }
         UnitLog {
             unit: unit.to_string().into(),
             tag: unit.tag().into(),
@@ -113,9 +111,7 @@ impl UnitLog {
         let module = format!("unit.{}.{part}", self.unit);
         let line = format!("{} {} {module} agent.rs:1 {message}\n", stamp(at), level.as_str());
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = file.as_mut()
-            && let Err(error) = open.write_all(line.as_bytes())
-        {
+        if let Err(error) = file.append(line.as_bytes()) {
             tracing::debug!(%error, "a line of a unit's log is lost");
         }
         drop(file);
@@ -129,7 +125,82 @@ impl UnitLog {
     }
 }
 
+/// The file, and those that it follows on.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    open: Option<File>,
+}
+
+impl LogFile {
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => self.reopen()?,
+        };
+        // Asked of the file, for others may have cut it.
+        if open.metadata()?.len().saturating_add(line.len() as u64) <= MOST {
+            return open.write_all(line);
+        }
+        self.open = None;
+        for number in (0..BEFORE).rev() {
+            match fs::rename(self.before(number), self.before(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.reopen()?.write_all(line)
+    }
+
+    fn reopen(&mut self) -> io::Result<&mut File> {
+        self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let file = File::options().append(true).create(true).mode(0o640).open(&self.path)?;
+        Ok(self.open.insert(file))
+    }
+
+    /// The file so many before the newest.
+    fn before(&self, number: u32) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
+        name.into()
+    }
+}
+
 /// `YYYY-MM-DD HH:MM:SS` in UTC.
 fn stamp(at: Timestamp) -> impl std::fmt::Display {
     at.calendar().strftime("%Y-%m-%d %H:%M:%S")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r29_the_log_of_a_unit_is_bounded_and_keeps_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("juju/unit-wiki-0.log");
+        let mut log = LogFile { path: path.clone(), open: None };
+        let piece = vec![b'x'; 1 << 20];
+        for number in 0..70 {
+            log.append(&piece).unwrap();
+            log.append(format!("\n{number}\n").as_bytes()).unwrap();
+        }
+        let names = ["unit-wiki-0.log", "unit-wiki-0.log.1", "unit-wiki-0.log.2"];
+        let mut found: Vec<String> = fs::read_dir(path.parent().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, names);
+        for name in names {
+            assert!(fs::metadata(path.with_file_name(name)).unwrap().len() <= MOST, "{name}");
+        }
+        assert!(fs::read_to_string(&path).unwrap().ends_with("\n69\n"));
+        // One that was full before the agent began is followed on, too.
+        fs::write(&path, vec![b'y'; usize::try_from(MOST).unwrap()]).unwrap();
+        LogFile { path: path.clone(), open: None }.append(b"next\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "next\n");
+    }
 }

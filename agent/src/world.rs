@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::controller::{Controller, ControllerError};
 use crate::lock::Locks;
+use crate::rest::Rest;
 use crate::spool::Spool;
 
 /// Shared by all tasks of one agent. Cheap to clone.
@@ -33,6 +34,8 @@ pub(crate) struct World {
     lease: Arc<Mutex<Option<Instant>>>,
     /// What each unit runs at the moment.
     pub(crate) executing: watch::Sender<BTreeMap<UnitName, String>>,
+    /// Where each unit stood when it had nothing to do last.
+    pub(crate) rests: watch::Sender<BTreeMap<UnitName, Rest>>,
 }
 
 impl World {
@@ -57,6 +60,7 @@ impl World {
             goal: watch::Sender::new(None),
             lease: Arc::default(),
             executing: watch::Sender::new(BTreeMap::new()),
+            rests: watch::Sender::new(BTreeMap::new()),
         }
     }
 
@@ -102,5 +106,15 @@ impl World {
             Some(what) => all.insert(unit.clone(), what.clone()) != Some(what),
             None => all.remove(unit).is_some(),
         });
+    }
+
+    /// Says that a unit has nothing to do, and what it waits for if for something.
+    pub(crate) fn set_rest(&self, unit: &UnitName, rest: Rest) {
+        self.rests.send_if_modified(|all| all.insert(unit.clone(), rest.clone()) != Some(rest));
+    }
+
+    /// A unit that has left says nothing any more.
+    pub(crate) fn forget_rest(&self, unit: &UnitName) {
+        self.rests.send_if_modified(|all| all.remove(unit).is_some());
     }
 }

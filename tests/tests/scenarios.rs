@@ -69,6 +69,11 @@ fn a_failed_hook_waits_for_its_answer() {
 }
 
 #[test]
+fn a_charm_that_cannot_be_put_in_place_waits_for_its_answer() {
+    check("upgrade-conflict.muster");
+}
+
+#[test]
 fn storage_is_kept_and_attached_again() {
     check("kept-storage.muster");
 }

@@ -4,7 +4,7 @@ use muster_model::goal::TaskGoal;
 use muster_model::record::TaskKind;
 
 use crate::Case;
-use crate::local::Progress;
+use crate::progress::Progress;
 use crate::step::{Next, Step};
 
 /// Tasks run in the order in which they were asked for. A command needs no more than the charm's

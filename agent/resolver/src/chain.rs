@@ -3,8 +3,9 @@
 use muster_model::Hook;
 
 use crate::Case;
-use crate::local::{Flags, Progress};
-use crate::step::{Next, Step};
+use crate::local::Flags;
+use crate::progress::Progress;
+use crate::step::Next;
 
 /// What follows a committed hook before anything else may: nothing slips between `upgrade-charm`
 /// and `config-changed`, nor between the first `config-changed` and `start`. `flags` are those from
@@ -17,7 +18,12 @@ pub(crate) fn after(hook: &Hook, flags: &Flags) -> Progress {
     }
 }
 
+/// What is queued comes next, but for `install` of a unit that leaves: it never ran, and nothing of
+/// the unit does (section 4.17).
 pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
     let Progress::Queued { hook } = &case.local.progress else { return None };
-    Some(Next::Run(Step::Hook(hook.clone())))
+    if *hook == Hook::Install && case.is_leaving() {
+        return None;
+    }
+    Some(crate::leader::run(case, hook))
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use muster_model::Timestamp;
+use muster_model::record::Resolve;
+use muster_model::{Seq, Timestamp};
 
 use crate::Case;
-use crate::local::Progress;
+use crate::progress::Progress;
 use crate::step::{Next, Reason, Step};
 
 /// The longest wait before a failed hook runs again by itself, without the jitter.
@@ -28,14 +29,8 @@ pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
     if case.is_leaving() && case.goal.force {
         return None;
     }
-    if let Some(resolve) = case.goal.resolve
-        && resolve.seq == failure.seq
-        && case
-            .local
-            .resolved
-            .is_none_or(|(seq, count)| seq != resolve.seq || count < resolve.count)
-    {
-        let step = if resolve.retry { Step::Retry } else { Step::Skip };
+    if let Some(answer) = answer(case, failure.since) {
+        let step = if answer.retry { Step::Retry } else { Step::Skip };
         return Some(Next::Run(step(failure.clone())));
     }
     if case.goal.charm.forced && !crate::upgrade::is_current(case) {
@@ -43,14 +38,29 @@ pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
     }
     match retry_at {
         // Answered, or with new code: at once, whatever the model says about retries.
-        Some(Timestamp::ZERO) => Some(Next::Run(Step::Hook(failure.hook.clone()))),
+        Some(Timestamp::ZERO) => Some(crate::leader::run(case, &failure.hook)),
         _ if !case.settings.retry_hooks => {
             Some(Next::Wait { reason: Reason::Resolve(failure.hook.clone()), until: None })
         }
-        Some(at) if *at > case.now && *at <= case.now + MAX_DELAY * 2 => {
+        Some(at) if !is_due(case, *at) => {
             Some(Next::Wait { reason: Reason::Retry(failure.hook.clone()), until: Some(*at) })
         }
-        // Due; or so far off that the clock must have jumped.
-        Some(_) | None => Some(Next::Run(Step::Hook(failure.hook.clone()))),
+        Some(_) | None => Some(crate::leader::run(case, &failure.hook)),
     }
+}
+
+/// Whether it is time; or so far off that the clock must have jumped.
+pub(crate) fn is_due(case: &Case<'_>, at: Timestamp) -> bool {
+    at <= case.now || at > case.now + MAX_DELAY * 2
+}
+
+/// The operator's answer to what has failed since the report of that number, if it was not acted on
+/// yet.
+///
+/// It is about all failures of the row: who answers sees one of them, and while the answer travels
+/// the hook may run again by itself and fail once more. Such an answer, a `--no-retry` above all,
+/// counts when that run is over. One that came before the row began is about something else.
+pub(crate) fn answer(case: &Case<'_>, since: Seq) -> Option<Resolve> {
+    let answer = case.goal.resolve.filter(|answer| answer.seq >= since)?;
+    (case.local.resolved != Some((answer.seq, answer.count))).then_some(answer)
 }

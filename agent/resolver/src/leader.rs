@@ -3,6 +3,7 @@
 use muster_model::Hook;
 
 use crate::Case;
+use crate::progress::Progress;
 use crate::step::{Next, Reason, Step};
 
 /// A unit that leads hears of it once; one that does not lead hears of the leader's settings once
@@ -22,7 +23,7 @@ pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
             return None;
         }
         if case.seen.leads {
-            return Some(Next::Run(Step::Hook(Hook::LeaderElected)));
+            return Some(run(case, &Hook::LeaderElected));
         }
         // Until the first `config-changed` one of the two hooks comes first (section 4.4), and which
         // one is not known before there is a lease. Later nothing waits for that.
@@ -31,4 +32,24 @@ pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
     }
     let unseen = case.seen.leader_settings != Some(case.goal.leader_settings);
     unseen.then_some(Next::Run(Step::Hook(Hook::LeaderSettingsChanged)))
+}
+
+/// Before rows 11 and 12: a `leader-elected` that failed, or was to run again, is dropped once the
+/// lead is lost (section 4.3).
+pub(crate) fn lost(case: &Case<'_>) -> Option<Next> {
+    let hook = match &case.local.progress {
+        Progress::Queued { hook } => hook,
+        Progress::Failed { failure, .. } => &failure.hook,
+        _ => return None,
+    };
+    let lost = !case.goal.leader || case.is_leaving();
+    (lost && *hook == Hook::LeaderElected).then(|| Next::Run(Step::PassOver(hook.clone())))
+}
+
+/// Runs a hook; `leader-elected` only while the lead is certain, which is looked at just before.
+pub(crate) fn run(case: &Case<'_>, hook: &Hook) -> Next {
+    if *hook == Hook::LeaderElected && !case.seen.leads {
+        return Next::Wait { reason: Reason::Lease, until: None };
+    }
+    Next::Run(Step::Hook(hook.clone()))
 }

@@ -8,7 +8,7 @@
 use muster_model::{Hook, Life};
 
 use crate::Case;
-use crate::local::Progress;
+use crate::progress::Progress;
 use crate::step::{Next, Reason, Step};
 
 /// Row 1: nothing more to run; the rest is taking things away.

@@ -17,6 +17,8 @@
 
 mod fingerprint;
 mod local;
+mod outcome;
+mod progress;
 mod step;
 
 mod restart;
@@ -45,12 +47,13 @@ mod relation;
 
 mod tick;
 
+mod room;
+
 pub use failure::{MAX_DELAY, retry_delay};
 pub use fingerprint::Fingerprint;
-pub use local::{
-    Failure, Flags, Inputs, Local, Progress, RelationLocal, StorageLocal, TaskProgress,
-};
-pub use restart::recover;
+pub use local::{Flags, Local, RelationLocal, StorageLocal};
+pub use progress::{Conflict, Failure, Inputs, Progress, TaskProgress};
+pub use restart::{parked, recover};
 pub use step::{Next, Reason, Seen, Step, StorageSeen};
 
 use muster_model::goal::{ModelSettings, UnitGoal};
@@ -92,7 +95,7 @@ pub fn next(
     now: Timestamp,
 ) -> Next {
     let case = Case { unit, local, seen, goal, settings, now };
-    restart::unreported(&case) // 13, and the crash that came before it
+    let next = restart::unreported(&case) // 13, and the crash that came before it
         .or_else(|| leave::removed(&case)) // 1
         .or_else(|| restart::after_boot(&case)) // 3
         .or_else(|| upgrade::interrupted(&case)) // 4
@@ -101,7 +104,9 @@ pub fn next(
         .or_else(|| leader::row(&case)) // 6
         .or_else(|| action::row(&case)) // 8, 9
         .or_else(|| storage::hooks(&case)) // 10
+        .or_else(|| leader::lost(&case)) // before 11 and 12
         .or_else(|| failure::row(&case)) // 11
+        .or_else(|| upgrade::conflict(&case)) // 4, its waiting, which holds no command up
         .or_else(|| chain::row(&case)) // 12
         .or_else(|| leave::row(&case)) // 14
         .or_else(|| install::row(&case)) // 15
@@ -109,7 +114,8 @@ pub fn next(
         .or_else(|| config::row(&case)) // 17
         .or_else(|| relation::row(&case)) // 18
         .or_else(|| tick::row(&case)) // 19
-        .unwrap_or_else(|| tick::rest(&case))
+        .unwrap_or_else(|| tick::rest(&case));
+    room::held(&case, next)
 }
 
 #[cfg(test)]

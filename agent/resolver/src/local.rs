@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_model::goal::{CharmGoal, UnitGoal};
 use muster_model::hook::{RelationHookKind, StorageHookKind};
 use muster_model::name::{EndpointName, RelationId, StorageId, TaskId, UnitName};
-use muster_model::report::{StepReport, TaskOutcome};
+use muster_model::record::Resolve;
+use muster_model::report::StepReport;
 use muster_model::{Effects, Hook, Seq, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
-use crate::step::Seen;
+use crate::outcome::{bare_outcome, is_bare, refuse_outcome};
+use crate::progress::{Conflict, Failure, Inputs, Progress, TaskProgress};
 
 /// All that a unit remembers (hook contract, section 4.1).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,149 +45,10 @@ pub struct Local {
     /// Tasks that are over and that a goal may still list.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub tasks_done: BTreeSet<TaskId>,
-    /// The last of the operator's answers that was acted on: the failure's number and the count.
+    /// The last of the operator's answers that was acted on: the number that it is about, and its
+    /// count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolved: Option<(Seq, u32)>,
-}
-
-/// What is under way. Each variant is true from when it was synced until the next one is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Progress {
-    /// Nothing.
-    #[default]
-    Idle,
-    /// Charm files are being put in place; some may be.
-    Deploying {
-        /// Which.
-        charm: CharmGoal,
-        /// Why they could not be, if that was tried.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        conflict: Option<String>,
-        /// The failed hook that waits for it, if the upgrade was forced.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        failure: Option<Failure>,
-    },
-    /// Charm files are in place; the controller may not know.
-    Deployed {
-        /// Which.
-        charm: CharmGoal,
-        /// See [`Progress::Deploying`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        failure: Option<Failure>,
-    },
-    /// This hook is next, before anything else of its kind.
-    Queued {
-        /// Which.
-        hook: Hook,
-    },
-    /// The hook's process may have been started.
-    Running {
-        /// Which.
-        hook: Hook,
-        /// What it sees.
-        inputs: Inputs,
-        /// How often it had failed before.
-        #[serde(default)]
-        attempts: u32,
-    },
-    /// The hook has ended well, or was passed over; the controller may not know.
-    Committing {
-        /// Which.
-        hook: Hook,
-        /// What it saw.
-        inputs: Inputs,
-        /// What it wrote.
-        #[serde(default)]
-        effects: Effects,
-        /// How often it had failed before.
-        #[serde(default)]
-        attempts: u32,
-    },
-    /// The hook has failed; the controller may not know.
-    Failing {
-        /// Which, and why.
-        failure: Failure,
-    },
-    /// The hook has failed, and the controller knows.
-    Failed {
-        /// Which, and why.
-        failure: Failure,
-        /// When it runs again by itself.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        retry_at: Option<Timestamp>,
-    },
-    /// Everything of the unit is being taken away.
-    Leaving,
-    /// Everything of the unit was taken away; the controller may not know.
-    Left,
-    /// The controller knows.
-    Gone,
-}
-
-/// A hook that failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Failure {
-    /// The hook.
-    pub hook: Hook,
-    /// What it saw.
-    pub inputs: Inputs,
-    /// How often in a row.
-    pub attempts: u32,
-    /// Why, in a sentence.
-    pub reason: String,
-    /// The number of the report that told of it; zero before.
-    #[serde(default)]
-    pub seq: Seq,
-}
-
-/// What a hook saw and what its commit remembers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Inputs {
-    /// The configuration, trust, bindings and addresses.
-    pub config: Fingerprint,
-    /// The boot.
-    pub boot: String,
-    /// The leader's settings.
-    pub leader_settings: Version,
-}
-
-impl Inputs {
-    /// What a hook sees that starts now.
-    #[must_use]
-    pub fn of(goal: &UnitGoal, seen: &Seen) -> Inputs {
-        Inputs {
-            config: Fingerprint::of(goal, &seen.addresses),
-            boot: seen.boot.clone(),
-            leader_settings: goal.leader_settings,
-        }
-    }
-}
-
-/// A task under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskProgress {
-    /// Its process may have been started.
-    Running(TaskId),
-    /// It is over; the controller may not know.
-    Ended {
-        /// Which.
-        task: TaskId,
-        /// How it ended.
-        outcome: TaskOutcome,
-        /// What it wrote, if that is kept.
-        #[serde(default)]
-        effects: Effects,
-    },
-    /// A command that nobody but the machine itself asked for (`juju-exec`) is over; the controller
-    /// may not know what it wrote.
-    Outside {
-        /// What it wrote.
-        effects: Effects,
-    },
 }
 
 /// What has been done for good.
@@ -233,6 +96,8 @@ pub struct RelationLocal {
 pub struct StorageLocal {
     /// Whether making it has begun; then there may be something to take away.
     pub made: bool,
+    /// Whether it was ready once; then it holds data, and is never made anew (R14).
+    pub created: bool,
     /// Whether `-storage-attached` was committed.
     pub attached: bool,
     /// Whether it was taken away again.
@@ -273,12 +138,17 @@ impl Local {
                 attempts: failure.attempts,
                 reason: failure.reason.clone(),
             }),
+            Progress::Conflicting { conflict, .. } => Some(StepReport::NotDeployed {
+                charm: conflict.charm.url.clone(),
+                attempts: conflict.attempts,
+                reason: conflict.reason.clone(),
+            }),
             Progress::Left => Some(StepReport::Gone),
             _ => None,
         }
     }
 
-    /// The controller has taken the outstanding report. `retry_at` is when a failed hook runs again.
+    /// The controller has taken the outstanding report. `retry_at` is when what failed is tried again.
     pub fn taken(&mut self, retry_at: Option<Timestamp>) {
         if self.outstanding().is_none() {
             return;
@@ -296,8 +166,14 @@ impl Local {
             Progress::Deployed { charm, failure } => self.deployed(charm, failure),
             Progress::Committing { hook, inputs, .. } => self.committed(hook, inputs),
             Progress::Failing { mut failure } => {
-                failure.seq = self.seq;
+                failure.since = first(failure.since, self.seq);
                 self.progress = Progress::Failed { failure, retry_at };
+            }
+            Progress::Conflicting { mut conflict, failure } => {
+                conflict.since = first(conflict.since, self.seq);
+                // An upgrade waits for the operator; without a charm there is nothing to wait with.
+                let retry_at = retry_at.filter(|_| self.deployed.is_none());
+                self.progress = Progress::Conflicted { conflict, retry_at, failure };
             }
             Progress::Left => self.progress = Progress::Gone,
             other => self.progress = other,
@@ -328,42 +204,29 @@ impl Local {
             return;
         }
         match std::mem::take(&mut self.progress) {
-            Progress::Committing { hook, inputs, attempts, .. } => {
-                self.progress = Progress::Failing {
-                    failure: Failure {
-                        hook,
-                        inputs,
-                        attempts: attempts.saturating_add(1),
-                        reason: reason.to_owned(),
-                        seq: Seq::ZERO,
-                    },
-                };
+            Progress::Committing { hook, inputs, attempts, since, .. } => {
+                let attempts = attempts.saturating_add(1);
+                let failure = Failure { hook, inputs, attempts, reason: reason.to_owned(), since };
+                self.progress = Progress::Failing { failure };
             }
             other => self.progress = other,
         }
     }
 
-    /// How often the hook that runs next has failed already.
-    #[must_use]
-    pub fn attempts(&self) -> u32 {
-        match &self.progress {
-            Progress::Failed { failure, .. } => failure.attempts,
-            Progress::Running { attempts, .. } => *attempts,
-            _ => 0,
-        }
-    }
-
     /// A hook is about to start.
     pub fn begin(&mut self, hook: Hook, inputs: Inputs) {
-        let attempts = self.attempts();
-        self.progress = Progress::Running { hook, inputs, attempts };
+        let (attempts, since) = match &self.progress {
+            Progress::Failed { failure, .. } => (failure.attempts, failure.since),
+            _ => (0, Seq::ZERO),
+        };
+        self.progress = Progress::Running { hook, inputs, attempts, since };
     }
 
     /// The hook that runs has ended well.
     pub fn ended(&mut self, effects: Effects) {
         match std::mem::take(&mut self.progress) {
-            Progress::Running { hook, inputs, attempts } => {
-                self.progress = Progress::Committing { hook, inputs, effects, attempts };
+            Progress::Running { hook, inputs, attempts, since } => {
+                self.progress = Progress::Committing { hook, inputs, effects, attempts, since };
             }
             other => self.progress = other,
         }
@@ -372,16 +235,10 @@ impl Local {
     /// The hook that runs has failed.
     pub fn failed(&mut self, reason: &str) {
         match std::mem::take(&mut self.progress) {
-            Progress::Running { hook, inputs, attempts } => {
-                self.progress = Progress::Failing {
-                    failure: Failure {
-                        hook,
-                        inputs,
-                        attempts: attempts.saturating_add(1),
-                        reason: reason.to_owned(),
-                        seq: Seq::ZERO,
-                    },
-                };
+            Progress::Running { hook, inputs, attempts, since } => {
+                let attempts = attempts.saturating_add(1);
+                let failure = Failure { hook, inputs, attempts, reason: reason.to_owned(), since };
+                self.progress = Progress::Failing { failure };
             }
             other => self.progress = other,
         }
@@ -391,55 +248,80 @@ impl Local {
     /// "terminated"). A hook that had failed before stays failed, and is due.
     pub fn terminated(&mut self) {
         match std::mem::take(&mut self.progress) {
-            Progress::Running { hook, .. } => self.progress = Progress::Queued { hook },
+            Progress::Running { hook, since: Seq::ZERO, .. } => {
+                self.progress = Progress::Queued { hook };
+            }
+            Progress::Running { hook, inputs, attempts, since } => {
+                let reason = "the hook was terminated".to_owned();
+                let failure = Failure { hook, inputs, attempts, reason, since };
+                self.progress = Progress::Failed { failure, retry_at: Some(Timestamp::ZERO) };
+            }
             other => self.progress = other,
         }
     }
 
     /// A hook counts as done without having run.
     pub fn pass_over(&mut self, hook: Hook, inputs: Inputs) {
+        let effects = Effects::default();
         self.progress =
-            Progress::Committing { hook, inputs, effects: Effects::default(), attempts: 0 };
+            Progress::Committing { hook, inputs, effects, attempts: 0, since: Seq::ZERO };
     }
 
     /// The operator wants the failed hook to run again at once.
-    pub fn retry(&mut self, count: u32) {
+    pub fn retry(&mut self, answer: Option<Resolve>) {
         if let Progress::Failed { failure, retry_at } = &mut self.progress {
-            self.resolved = Some((failure.seq, count));
             // Due at any time; the next failure counts from one again (section 4.14).
             *retry_at = Some(Timestamp::ZERO);
             failure.attempts = 0;
-        } else if let Progress::Deploying { conflict, .. } = &mut self.progress {
-            self.resolved = Some((self.seq, count));
-            *conflict = None;
+            self.acted_on(answer);
         }
     }
 
     /// The operator wants the failed hook to count as done.
-    pub fn skip(&mut self, count: u32) {
+    pub fn skip(&mut self, answer: Option<Resolve>) {
         match std::mem::take(&mut self.progress) {
             Progress::Failed { failure, .. } => {
-                self.resolved = Some((failure.seq, count));
+                self.acted_on(answer);
                 self.pass_over(failure.hook, failure.inputs);
             }
             other => self.progress = other,
         }
     }
 
-    /// Charm files are about to be put in place.
-    pub fn begin_deploy(&mut self, charm: CharmGoal) {
-        let failure = match std::mem::take(&mut self.progress) {
-            Progress::Failed { failure, .. } => Some(failure),
-            Progress::Deploying { failure, .. } => failure,
-            _ => None,
+    fn acted_on(&mut self, answer: Option<Resolve>) {
+        self.resolved = answer.map(|answer| (answer.seq, answer.count)).or(self.resolved);
+    }
+
+    /// Charm files are about to be put in place; after a conflict, also because of the operator's
+    /// `answer`.
+    pub fn begin_deploy(&mut self, charm: CharmGoal, answer: Option<Resolve>) {
+        let (before, failure) = match std::mem::take(&mut self.progress) {
+            Progress::Failed { failure, .. } => (None, Some(failure)),
+            Progress::Deploying { before, failure, .. } => (before, failure),
+            Progress::Conflicted { mut conflict, failure, .. } => {
+                let answered = answer.filter(|answer| answer.seq >= conflict.since);
+                if answered.is_some() || conflict.charm != charm {
+                    conflict.attempts = 0;
+                }
+                self.acted_on(answered);
+                (Some(conflict), failure)
+            }
+            _ => (None, None),
         };
-        self.progress = Progress::Deploying { charm, conflict: None, failure };
+        self.progress = Progress::Deploying { charm, before, failure };
     }
 
     /// Charm files could not be put in place.
     pub fn conflict(&mut self, why: &str) {
-        if let Progress::Deploying { conflict, .. } = &mut self.progress {
-            *conflict = Some(why.to_owned());
+        match std::mem::take(&mut self.progress) {
+            Progress::Deploying { charm, before, failure } => {
+                let (attempts, since) =
+                    before.map_or((0, Seq::ZERO), |before| (before.attempts, before.since));
+                let attempts = attempts.saturating_add(1);
+                let conflict = Conflict { charm, attempts, reason: why.to_owned(), since };
+                self.progress = Progress::Conflicting { conflict, failure };
+            }
+            other => self.progress = other,
         }
     }
 
@@ -535,42 +417,7 @@ impl Local {
     }
 }
 
-/// What is told of a task whose own outcome the controller does not take.
-fn bare_outcome(reason: &str) -> TaskOutcome {
-    let mut outcome = TaskOutcome {
-        state: muster_model::status::TaskState::Failed,
-        message: String::new(),
-        results: serde_json::Map::new(),
-    };
-    refuse_outcome(&mut outcome, &reason.chars().take(1024).collect::<String>());
-    outcome
-}
-
-/// Whether an outcome is one of [`bare_outcome`].
-fn is_bare(outcome: &TaskOutcome) -> bool {
-    outcome.message == REFUSED
-        && outcome.results.keys().all(|key| key == "stderr" || key == "return-code")
-}
-
-/// What a task's outcome says when it was not taken.
-const REFUSED: &str = "committing requested changes failed";
-
-/// Section 4.16, "commit refused".
-fn refuse_outcome(outcome: &mut TaskOutcome, reason: &str) {
-    use muster_model::status::TaskState;
-    use serde_json::{Value, json};
-
-    outcome.state = TaskState::Failed;
-    if outcome.message.is_empty() {
-        outcome.message = REFUSED.to_owned();
-    }
-    let stderr = match outcome.results.get("stderr") {
-        Some(Value::String(text)) => format!("{text}{reason}"),
-        _ => reason.to_owned(),
-    };
-    outcome.results.insert("stderr".to_owned(), json!(stderr));
-    let code = outcome.results.get("return-code").and_then(Value::as_i64).unwrap_or(0);
-    if code == 0 {
-        outcome.results.insert("return-code".to_owned(), json!(1));
-    }
+/// The number that first told of a failure, which the report of now may be.
+fn first(since: Seq, now: Seq) -> Seq {
+    if since == Seq::ZERO { now } else { since }
 }

@@ -6,7 +6,8 @@ use muster_model::status::TaskState;
 use muster_model::{Effects, Hook};
 
 use crate::Case;
-use crate::local::{Local, Progress, TaskProgress};
+use crate::local::Local;
+use crate::progress::{Progress, TaskProgress};
 use crate::step::{Next, Step};
 
 /// Reads a journal after a start: what was running was interrupted. A hook counts as failed, an
@@ -30,14 +31,7 @@ pub fn recover(local: &mut Local) {
 
 /// What was done and not yet told, and what had begun to go away.
 pub(crate) fn unreported(case: &Case<'_>) -> Option<Next> {
-    if let Some(report) = case.local.outstanding() {
-        return Some(Next::Run(Step::Report(report)));
-    }
-    match case.local.progress {
-        Progress::Leaving => Some(Next::Run(Step::Leave)),
-        Progress::Gone => Some(Next::Gone),
-        _ => None,
-    }
+    parked(case.local)
 }
 
 /// `start` comes first after a boot, if the unit was started before and nothing is under way.
@@ -50,4 +44,19 @@ pub(crate) fn after_boot(case: &Case<'_>) -> Option<Next> {
     }
     // The mounts come first: a workload must not find an empty directory in place of its data.
     crate::storage::mounts(case).or(Some(Next::Run(Step::Hook(Hook::Start))))
+}
+
+/// What a unit does of which the goal says nothing. That is no reason to take anything away (R7): it
+/// stays as it is. But what was done is told, and who had begun to leave, which was wanted in so many
+/// words, goes on leaving.
+#[must_use]
+pub fn parked(local: &Local) -> Option<Next> {
+    if let Some(report) = local.outstanding() {
+        return Some(Next::Run(Step::Report(report)));
+    }
+    match local.progress {
+        Progress::Leaving => Some(Next::Run(Step::Leave)),
+        Progress::Gone => Some(Next::Gone),
+        _ => None,
+    }
 }

@@ -9,7 +9,7 @@ use muster_model::record::Address;
 use muster_model::report::StepReport;
 use muster_model::{Hook, Timestamp, Version};
 
-use crate::local::Failure;
+use crate::progress::Failure;
 
 /// What the host and this process know and do not journal: it is looked at anew after a start.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Seen {
     pub storage: BTreeMap<StorageId, StorageSeen>,
     /// When `update-status` is due.
     pub tick: Option<Timestamp>,
+    /// Why the disk has no room for what a hook makes the agent write; none if it has.
+    pub full: Option<String>,
 }
 
 /// How a storage stands on the host.
@@ -97,8 +99,12 @@ pub enum Reason {
     Retry(Hook),
     /// A failed hook waits for the operator.
     Resolve(Hook),
-    /// The charm's files could not be put in place.
+    /// The charm's files could not be put in place at an upgrade.
     Conflict(String),
+    /// The first charm's files could not be put in place; it is tried again.
+    Deploy(String),
+    /// The disk has no room.
+    Full(String),
     /// A storage is not ready.
     Storage(StorageId, String),
     /// The controller has not taken the unit into a relation yet.
@@ -115,6 +121,10 @@ impl fmt::Display for Reason {
             Reason::Retry(hook) => write!(f, "hook `{hook}` failed; it will run again"),
             Reason::Resolve(hook) => write!(f, "hook `{hook}` failed; waiting for `resolved`"),
             Reason::Conflict(why) => write!(f, "upgrade failed: {why}"),
+            Reason::Deploy(why) => {
+                write!(f, "cannot put the charm in place: {why}; it will be tried again")
+            }
+            Reason::Full(why) => write!(f, "the disk is full: {why}"),
             Reason::Storage(storage, why) => write!(f, "storage {storage}: {why}"),
             Reason::Scope(endpoint) => write!(f, "entering the relation of {endpoint}"),
             Reason::Lease => f.write_str("the controller to confirm that it leads"),
@@ -139,6 +149,7 @@ impl fmt::Display for Step {
             Step::Resign => f.write_str("resign"),
             Step::Report(report) => match report {
                 StepReport::Deployed { charm, .. } => write!(f, "report deployed {charm}"),
+                StepReport::NotDeployed { charm, .. } => write!(f, "report not deployed {charm}"),
                 StepReport::Committed { hook, .. } => write!(f, "report committed {hook}"),
                 StepReport::Failed { hook, .. } => write!(f, "report failed {hook}"),
                 StepReport::Task { task, .. } => write!(f, "report task {task}"),

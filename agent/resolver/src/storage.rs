@@ -12,20 +12,23 @@ use muster_model::name::StorageId;
 use muster_model::{Hook, Life};
 
 use crate::Case;
+use crate::progress::Progress;
 use crate::step::{Next, Reason, Seen, Step, StorageSeen};
 
 /// Makes ready what is wanted and not ready. A storage that the charm has seen and that is away
 /// holds the unit up: a workload must not write beside its data. One that is new does not, except
-/// before `install`.
+/// before `install`. What goes is there until its `-storage-detaching` was committed (section 4.11),
+/// also after a start of the agent or the machine in between.
 pub(crate) fn mounts(case: &Case<'_>) -> Option<Next> {
-    if case.is_leaving() || case.local.deployed.is_none() {
-        return None;
-    }
+    case.local.deployed.as_ref()?;
+    let runs = case.local.flags.installed || matches!(case.local.progress, Progress::Failed { .. });
     for (id, goal) in &case.goal.storage {
         let local = case.local.storage.get(id);
         // One that was taken away and is wanted again was given back to this unit: a goal that still
         // shows it going never shows it alive.
-        if goal.life != Life::Alive {
+        let stays = goal.life == Life::Alive && !case.is_leaving();
+        let shown = runs && local.is_some_and(|local| local.attached);
+        if !stays && !shown {
             continue;
         }
         match case.seen.storage.get(id) {
@@ -49,13 +52,17 @@ pub(crate) fn hooks(case: &Case<'_>) -> Option<Next> {
     if !case.is_idle() || case.local.deployed.is_none() {
         return None;
     }
+    // A unit that never was installed runs nothing; what was mounted for it goes with it.
+    if case.is_leaving() && !case.local.flags.installed {
+        return None;
+    }
     for (id, goal) in &case.goal.storage {
         if let Some(next) = going(case, id, goal).or_else(|| coming(case, id, goal)) {
             return Some(next);
         }
     }
     // Before `install` every storage must be there.
-    if case.local.flags.installed || case.is_leaving() {
+    if case.local.flags.installed {
         return None;
     }
     case.goal.storage.iter().find_map(|(id, goal)| {

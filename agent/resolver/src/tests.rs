@@ -27,6 +27,8 @@ struct Story {
     goal: UnitGoal,
     settings: ModelSettings,
     now: Timestamp,
+    /// The number of the last report of a failure.
+    failure: Seq,
     /// Hooks that fail the next time.
     fails: BTreeSet<String>,
     /// What was done since it was last asked: hooks by name and subject, and other steps.
@@ -72,6 +74,7 @@ impl Story {
                 proxies: Default::default(),
             },
             now: Timestamp(1_000_000),
+            failure: Seq::ZERO,
             fails: BTreeSet::new(),
             done: Vec::new(),
         }
@@ -147,9 +150,10 @@ impl Story {
         });
     }
 
+    /// The operator answers what the controller last heard of as failed.
     fn resolve(&mut self, retry: bool) {
         let count = self.goal.resolve.map_or(0, |resolve| resolve.count) + 1;
-        self.goal.resolve = Some(Resolve { seq: self.local.seq, retry, count });
+        self.goal.resolve = Some(Resolve { seq: self.failure, retry, count });
     }
 
     fn next(&self) -> Next {
@@ -168,13 +172,9 @@ impl Story {
 
     fn take(&mut self, step: Step) {
         let inputs = Inputs::of(&self.goal, &self.seen);
-        let count = self.goal.resolve.map_or(0, |resolve| resolve.count);
         match step {
             Step::Deploy(charm) => {
-                self.local.begin_deploy(charm);
-                if let Some(resolve) = self.goal.resolve {
-                    self.local.resolved = Some((resolve.seq, resolve.count));
-                }
+                self.local.begin_deploy(charm, self.goal.resolve);
                 if self.fails.remove("deploy") {
                     self.local.conflict("the disk is full");
                 } else {
@@ -187,6 +187,7 @@ impl Story {
                     let again = self.now + std::time::Duration::from_secs(10);
                     StorageSeen::Trouble("no loop device is free".into(), again)
                 } else {
+                    self.local.storage.entry(id.clone()).or_default().created = true;
                     StorageSeen::Ready
                 };
                 self.seen.storage.insert(id, seen);
@@ -207,8 +208,8 @@ impl Story {
                 }
             }
             Step::PassOver(hook) => self.local.pass_over(hook, inputs),
-            Step::Retry(_) => self.local.retry(count),
-            Step::Skip(_) => self.local.skip(count),
+            Step::Retry(_) => self.local.retry(self.goal.resolve),
+            Step::Skip(_) => self.local.skip(self.goal.resolve),
             Step::Task(task) => {
                 self.local.task = Some(TaskProgress::Ended {
                     task,
@@ -235,12 +236,16 @@ impl Story {
                     self.seen.leader_settings = Some(self.goal.leader_settings);
                 }
                 let retry_at = match &report {
-                    StepReport::Failed { attempts, .. } => {
+                    StepReport::Failed { attempts, .. }
+                    | StepReport::NotDeployed { attempts, .. } => {
                         Some(self.now + retry_delay(*attempts, 500))
                     }
                     _ => None,
                 };
                 self.local.taken(retry_at);
+                if retry_at.is_some() {
+                    self.failure = self.local.seq;
+                }
                 self.goal.seq = self.local.seq;
             }
             Step::Leave => {

@@ -2,7 +2,7 @@
 
 use muster_model::{Hook, Timestamp};
 
-use crate::local::Progress;
+use crate::progress::Progress;
 use crate::step::{Next, Reason, StorageSeen};
 use crate::{Case, Step};
 

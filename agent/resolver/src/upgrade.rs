@@ -1,23 +1,68 @@
 //! Putting another charm in place (hook contract, section 4.9).
 
+use muster_model::goal::CharmGoal;
+
 use crate::Case;
-use crate::local::Progress;
+use crate::progress::Progress;
 use crate::step::{Next, Reason, Step};
 
-/// Row 4: an upgrade that was interrupted goes on; one that could not write its files waits for the
-/// operator, or for another charm that is forced upon it.
+/// Row 4: what was interrupted goes on; what could not be written is tried again when the operator has
+/// answered, or with another charm that is forced upon the unit.
+///
+/// A unit that has no charm yet has nothing to protect: it takes whatever charm is wanted now, tries
+/// again by itself, and goes at once when it is to go.
 pub(crate) fn interrupted(case: &Case<'_>) -> Option<Next> {
-    let Progress::Deploying { charm, conflict, .. } = &case.local.progress else { return None };
-    let Some(why) = conflict else { return Some(Next::Run(Step::Deploy(charm.clone()))) };
-    if let Some(resolve) = case.goal.resolve
-        && case.local.resolved.is_none_or(|(_, count)| count < resolve.count)
-    {
-        return Some(Next::Run(Step::Deploy(charm.clone())));
+    let wanted = &case.goal.charm;
+    let charm = match &case.local.progress {
+        Progress::Deploying { charm, .. } => {
+            if is_first(case) || is_forced(case, charm) {
+                wanted
+            } else {
+                charm
+            }
+        }
+        Progress::Conflicted { conflict, retry_at, .. } => {
+            let answered = crate::failure::answer(case, conflict.since).is_some();
+            if is_first(case) {
+                let due = retry_at.is_none_or(|at| crate::failure::is_due(case, at));
+                if !answered && !due && conflict.charm == *wanted {
+                    return None;
+                }
+                wanted
+            } else if is_forced(case, &conflict.charm) {
+                wanted
+            } else if answered {
+                &conflict.charm
+            } else {
+                return None;
+            }
+        }
+        _ => return None,
+    };
+    // Nothing of a unit that leaves without a charm ever ran.
+    let moot = is_first(case) && case.is_leaving();
+    (!moot).then(|| Next::Run(Step::Deploy(charm.clone())))
+}
+
+/// Row 4, its waiting. It comes where a failed hook waits, so that commands reach a unit whose disk
+/// wants repair.
+pub(crate) fn conflict(case: &Case<'_>) -> Option<Next> {
+    let Progress::Conflicted { conflict, retry_at, .. } = &case.local.progress else { return None };
+    if !is_first(case) {
+        let reason = Reason::Conflict(conflict.reason.clone());
+        return Some(Next::Wait { reason, until: None });
     }
-    if case.goal.charm.forced && case.goal.charm != *charm {
-        return Some(Next::Run(Step::Deploy(case.goal.charm.clone())));
-    }
-    Some(Next::Wait { reason: Reason::Conflict(why.clone()), until: None })
+    let reason = Reason::Deploy(conflict.reason.clone());
+    (!case.is_leaving()).then_some(Next::Wait { reason, until: *retry_at })
+}
+
+fn is_first(case: &Case<'_>) -> bool {
+    case.local.deployed.is_none()
+}
+
+/// Whether another charm than `charm` is forced upon the unit.
+fn is_forced(case: &Case<'_>, charm: &CharmGoal) -> bool {
+    case.goal.charm.forced && case.goal.charm != *charm && !case.is_leaving()
 }
 
 /// Row 16: the charm, or one of its resources, is another one.

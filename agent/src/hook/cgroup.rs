@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use crate::hook::runs::Runs;
+use crate::hook::session::Session;
+
 /// How groups are called: this, the agent's process, the number of the run.
 const PREFIX: &str = "muster-run-";
 
@@ -24,12 +27,16 @@ pub(crate) struct Groups {
     named: String,
 }
 
-/// The group of one run.
+/// The processes of one run: a control group, or the session that it leads.
 #[derive(Debug)]
 pub(crate) struct Group {
     path: Option<PathBuf>,
     /// What `/proc/PID/cgroup` says of a process in it.
     named: String,
+    /// The session of the run's own process, once it was started.
+    session: Option<Session>,
+    /// The file in which an agent after this one finds the run.
+    note: Option<PathBuf>,
 }
 
 impl Groups {
@@ -70,7 +77,7 @@ impl Groups {
             }
         });
         let named = format!("{}/{name}", self.named.trim_end_matches('/'));
-        Group { path: made, named }
+        Group { path: made, named, session: None, note: None }
     }
 
     /// Removes the empty groups of agents that were killed. One with processes stays: the kernel
@@ -104,6 +111,23 @@ fn usable(path: &Path) -> bool {
 }
 
 impl Group {
+    /// What an earlier agent's note tells of.
+    pub(crate) fn of_before(path: Option<PathBuf>, session: Session, note: PathBuf) -> Group {
+        let named = note.display().to_string();
+        Group { path, named, session: Some(session), note: Some(note) }
+    }
+
+    /// The run's own process was started. A note that cannot be written costs no hook: it is missed
+    /// only where the agent is killed and nobody ends what it started.
+    pub(crate) fn began(&mut self, leader: Option<Pid>, runs: &Runs, name: &str) {
+        self.session = leader.and_then(Session::of);
+        let Some(session) = self.session else { return };
+        match runs.note(name, session, self.path.as_deref()) {
+            Ok(note) => self.note = Some(note),
+            Err(error) => tracing::warn!(%error, "no note of what was started"),
+        }
+    }
+
     /// The file that a process writes to, to be in it; none if there is no group.
     pub(crate) fn procs(&self) -> Option<PathBuf> {
         self.path.as_ref().map(|path| path.join("cgroup.procs"))
@@ -125,48 +149,47 @@ impl Group {
 
     /// Whether a process of the run is left.
     pub(crate) fn is_empty(&self) -> bool {
-        let Some(path) = &self.path else { return true };
-        fs::read_to_string(path.join("cgroup.events"))
-            .map_or(true, |text| text.lines().any(|line| line == "populated 0"))
+        match (&self.path, self.session) {
+            (Some(path), _) => fs::read_to_string(path.join("cgroup.events"))
+                .map_or(true, |text| text.lines().any(|line| line == "populated 0")),
+            (None, Some(session)) => session.members().is_empty(),
+            (None, None) => true,
+        }
     }
 
-    /// Sends a signal to each process of the run; `leader` is the hook's own, which leads the
-    /// session.
-    pub(crate) fn signal(&self, leader: Option<Pid>, signal: Signal) {
-        if let Some(path) = &self.path {
-            if signal == Signal::KILL && fs::write(path.join("cgroup.kill"), "1").is_ok() {
-                return;
-            }
-            let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-            for process in text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw))
-            {
+    /// Sends a signal to each process of the run.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let Some(path) = &self.path else {
+            for process in self.session.map(Session::members).unwrap_or_default() {
                 gone_is_fine(rustix::process::kill_process(process, signal));
             }
+            return;
+        };
+        if signal == Signal::KILL && fs::write(path.join("cgroup.kill"), "1").is_ok() {
+            return;
         }
-        if let Some(leader) = leader {
-            gone_is_fine(rustix::process::kill_process_group(leader, signal));
+        let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+        for process in text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)) {
+            gone_is_fine(rustix::process::kill_process(process, signal));
         }
     }
 
-    /// Removes the group. It must be empty.
+    /// Removes the group, and the note of the run. It must be empty.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        match &self.path {
-            Some(path) => fs::remove_dir(path),
-            None => Ok(()),
+        if let Some(path) = &self.path {
+            gone_is_removed(fs::remove_dir(path))?;
         }
+        self.note.as_ref().map_or(Ok(()), |note| gone_is_removed(fs::remove_file(note)))
     }
 
     /// Ends what the run left behind: it may finish for `linger`, is asked to end, and is killed
     /// `grace` later.
-    pub(crate) async fn clear(&self, leader: Option<Pid>, linger: Duration, grace: Duration) {
+    pub(crate) async fn clear(&self, linger: Duration, grace: Duration) {
         if !self.wait_empty(linger).await {
-            self.signal(leader, Signal::TERM);
-            if !self.wait_empty(grace).await {
-                self.signal(leader, Signal::KILL);
-                if !self.wait_empty(Duration::from_secs(5)).await {
-                    tracing::error!(group = self.named, "processes of a hook cannot be killed");
-                    return;
-                }
+            self.signal(Signal::TERM);
+            if !self.wait_empty(grace).await && !self.kill().await {
+                tracing::error!(group = self.named, "processes of a hook cannot be killed");
+                return;
             }
         }
         // The kernel lets go of the last process a moment after it is dead.
@@ -177,6 +200,18 @@ impl Group {
             }
         }
         tracing::warn!(group = self.named, "a hook's control group is not removed");
+    }
+
+    /// Kills until nobody is left, for some seconds: without a group a process may start another in
+    /// between.
+    async fn kill(&self) -> bool {
+        for _ in 0..50 {
+            self.signal(Signal::KILL);
+            if self.wait_empty(Duration::from_millis(100)).await {
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits until no process is left, at most so long. The kernel offers a notification only
@@ -194,6 +229,13 @@ impl Group {
         }
         true
     }
+}
+
+fn gone_is_removed(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
 }
 
 fn gone_is_fine(sent: rustix::io::Result<()>) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,6 @@ pub(crate) async fn run(
     };
     started.order(&order).await.map_err(start)?;
     let Started { mut child, group, .. } = started;
-    let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let keeps = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
     let readers = [
@@ -126,13 +125,13 @@ pub(crate) async fn run(
     let ended = tokio::select! {
         status = child.wait() => how(status.map_err(start)?),
         () = kill.cancelled() => {
-            group.signal(leader, Signal::KILL);
+            group.signal(Signal::KILL);
             Ended::Killed
         }
         () = overrun => {
-            group.signal(leader, Signal::TERM);
+            group.signal(Signal::TERM);
             if tokio::time::timeout(plan.settings.grace, child.wait()).await.is_err() {
-                group.signal(leader, Signal::KILL);
+                group.signal(Signal::KILL);
             }
             Ended::Overrun
         }
@@ -146,7 +145,7 @@ pub(crate) async fn run(
     let linger = if matches!(ended, Ended::Exit(_)) { linger } else { Duration::ZERO };
     tokio::spawn(async move {
         // The server has let go of it by then, or does within the wait.
-        group_clear(group, leader, linger, grace).await;
+        group_clear(group, linger, grace).await;
     });
     let [stdout, stderr] =
         keeps.map(|kept| std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner)));
@@ -184,11 +183,11 @@ async fn trail(readers: [Option<Reader>; 2]) {
     }
 }
 
-async fn group_clear(group: Arc<Group>, leader: Option<Pid>, linger: Duration, grace: Duration) {
+async fn group_clear(group: Arc<Group>, linger: Duration, grace: Duration) {
     if group.is_empty() && group.remove().is_ok() {
         return;
     }
-    group.clear(leader, linger, grace).await;
+    group.clear(linger, grace).await;
 }
 
 fn how(status: std::process::ExitStatus) -> Ended {

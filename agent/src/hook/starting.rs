@@ -12,10 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::hook::cgroup::{Group, Groups};
+use crate::hook::runs::Runs;
 use crate::starter::{self, Order};
 
 /// How long a process that is not wanted any more may take to end.
@@ -28,6 +30,7 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 #[derive(Clone, Debug)]
 pub(crate) struct Starters {
     groups: Groups,
+    runs: Runs,
     program: PathBuf,
     waiting: Arc<Mutex<Option<Started>>>,
 }
@@ -42,9 +45,9 @@ pub(crate) struct Started {
 
 impl Starters {
     /// Processes of `program`, which is the agent's own binary.
-    pub(crate) fn new(groups: Groups, program: PathBuf) -> Starters {
+    pub(crate) fn new(groups: Groups, runs: Runs, program: PathBuf) -> Starters {
         groups.sweep();
-        Starters { groups, program, waiting: Arc::default() }
+        Starters { groups, runs, program, waiting: Arc::default() }
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Option<Started>> {
@@ -96,7 +99,7 @@ impl Starters {
 
     fn start(&self) -> io::Result<Started> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let group = Arc::new(self.groups.create(number));
+        let mut group = self.groups.create(number);
         let mut child = Command::new(&self.program)
             .arg0(starter::NAME)
             .arg(group.procs().map(PathBuf::into_os_string).unwrap_or_default())
@@ -106,7 +109,9 @@ impl Starters {
             .stderr(Stdio::piped())
             .spawn()?;
         let orders = child.stdin.take();
-        Ok(Started { child, group, orders })
+        let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        group.began(leader, &self.runs, &format!("{}-{number}", std::process::id()));
+        Ok(Started { child, group: Arc::new(group), orders })
     }
 }
 

@@ -67,12 +67,12 @@ fn r14_each_provider_is_made_found_and_taken_away() {
     for provider in [Provider::Rootfs, Provider::Tmpfs, Provider::Loop] {
         let host = Host::new();
         let goal = host.goal(provider, StorageKind::Filesystem);
-        let made = ready(&host.paths, &id(), &goal).unwrap();
+        let made = ready(&host.paths, &id(), &goal, Data::New).unwrap();
         assert_eq!(made.location, host.paths.storage().join("data/0"));
         assert_eq!(host.mounts(), 1, "{provider:?}");
         fs::write(made.location.join("canary"), "1").unwrap();
         // An agent that starts again finds it and leaves it alone.
-        assert_eq!(ready(&host.paths, &id(), &goal).unwrap(), made);
+        assert_eq!(ready(&host.paths, &id(), &goal, Data::New).unwrap(), made);
         assert_eq!(host.mounts(), 1);
         // A busy mount is said to be busy.
         let held = File::open(made.location.join("canary")).unwrap();
@@ -82,7 +82,7 @@ fn r14_each_provider_is_made_found_and_taken_away() {
         assert_eq!(host.mounts(), 0);
         assert!(!made.location.join("canary").exists());
         // Kept data is there again.
-        let again = ready(&host.paths, &id(), &goal).unwrap();
+        let again = ready(&host.paths, &id(), &goal, Data::New).unwrap();
         assert_eq!(again.location.join("canary").exists(), provider != Provider::Tmpfs);
         release(&host.paths, &id(), true).unwrap();
         assert_eq!(host.mounts(), 0);
@@ -98,16 +98,50 @@ fn a_loop_gives_a_device_with_a_name_that_stays() {
     }
     let host = Host::new();
     let goal = host.goal(Provider::Loop, StorageKind::Block);
-    let made = ready(&host.paths, &id(), &goal).unwrap();
+    let made = ready(&host.paths, &id(), &goal, Data::New).unwrap();
     assert_eq!(made.location, host.paths.device(&id()));
     let device = fs::canonicalize(&made.location).unwrap();
     assert!(device.starts_with("/dev"));
-    assert_eq!(ready(&host.paths, &id(), &goal).unwrap(), made);
+    assert_eq!(ready(&host.paths, &id(), &goal, Data::New).unwrap(), made);
     release(&host.paths, &id(), false).unwrap();
     let image = fs::canonicalize(host.paths.backing(&id()).with_extension("img")).unwrap();
     assert_eq!(loop_device::find(&image).unwrap(), None);
-    let wrong = ready(&host.paths, &id(), &host.goal(Provider::Tmpfs, StorageKind::Block));
+    let wrong =
+        ready(&host.paths, &id(), &host.goal(Provider::Tmpfs, StorageKind::Block), Data::New);
     assert_eq!(wrong.unwrap_err().to_string(), "tmpfs gives no block devices");
+}
+
+#[test]
+fn r14_data_that_is_gone_is_said_to_be_gone_and_not_made_anew() {
+    if !root_only() {
+        return;
+    }
+    for (provider, kind) in [
+        (Provider::Rootfs, StorageKind::Filesystem),
+        (Provider::Loop, StorageKind::Filesystem),
+        (Provider::Loop, StorageKind::Block),
+    ] {
+        let host = Host::new();
+        let goal = host.goal(provider, kind);
+        ready(&host.paths, &id(), &goal, Data::New).unwrap();
+        release(&host.paths, &id(), false).unwrap();
+        // An agent that was killed before it knew of it finds what it made.
+        ready(&host.paths, &id(), &goal, Data::New).unwrap();
+        release(&host.paths, &id(), false).unwrap();
+        let away = host.paths.backings().with_extension("away");
+        fs::rename(host.paths.backings(), &away).unwrap();
+        let lost = ready(&host.paths, &id(), &goal, Data::Kept).unwrap_err();
+        assert!(matches!(lost, MountError::Gone { .. }), "{lost}");
+        assert!(lost.to_string().contains(" is gone; "), "{lost}");
+        assert!(!host.paths.backings().exists(), "nothing is put in its place");
+        assert_eq!(host.mounts(), 0);
+        fs::rename(&away, host.paths.backings()).unwrap();
+        ready(&host.paths, &id(), &goal, Data::Kept).unwrap();
+    }
+    // Memory is empty after each boot, and rightly.
+    let host = Host::new();
+    ready(&host.paths, &id(), &host.goal(Provider::Tmpfs, StorageKind::Filesystem), Data::Kept)
+        .unwrap();
 }
 
 #[test]

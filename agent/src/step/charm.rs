@@ -54,13 +54,9 @@ struct Kept {
 pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), StepError> {
     unit.unless_stopped(fetch::blob(&unit.world, goal.digest, None)).await??;
     let held = unit.lock_machine().await?;
-    let upgrade = unit.local.deployed.is_some();
-    if !matches!(&unit.local.progress, Progress::Deploying { charm, conflict: None, .. } if charm == goal)
-    {
-        unit.local.begin_deploy(goal.clone());
-        if let Some(resolve) = unit.resolve() {
-            unit.local.resolved = Some((resolve.seq, resolve.count));
-        }
+    if !matches!(&unit.local.progress, Progress::Deploying { charm, .. } if charm == goal) {
+        let answer = unit.resolve();
+        unit.local.begin_deploy(goal.clone(), answer);
         unit.save()?;
     }
     let archive = unit.world.blobs.path(&goal.digest);
@@ -70,6 +66,7 @@ pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), Step
         folder: paths.unit(&name),
         charm: paths.charm(&name),
         kept: kept_path(&paths.private(&name)),
+        laying: paths.private(&name).join("charm-laying.json"),
         reader: unit.world.settings.reader.clone(),
     };
     let done = blocking(move || work.deploy(&archive, &wanted)).await?;
@@ -78,20 +75,14 @@ pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), Step
         Ok(charm) => {
             unit.set_charm(charm);
             unit.local.end_deploy();
-            unit.save()
         }
         Err(error) => {
             let why = muster_console::outcome::Chain(&error).to_string();
-            // At an upgrade this waits for the operator; a first deploy is simply tried again.
-            if upgrade {
-                unit.local.conflict(&why);
-                unit.save()?;
-                tracing::warn!(unit = %unit.name, error = why, "upgrade failed");
-                return Ok(());
-            }
-            Err(StepError::Deploy(why))
+            tracing::warn!(unit = %unit.name, error = why, "the charm cannot be put in place");
+            unit.local.conflict(&why);
         }
     }
+    unit.save()
 }
 
 /// What the deployed charm says, as kept when it was put in place.
@@ -108,6 +99,8 @@ struct Work {
     folder: PathBuf,
     charm: PathBuf,
     kept: PathBuf,
+    /// What a deploy that did not come to its end may have laid; none after one that did.
+    laying: PathBuf,
     reader: Reader,
 }
 
@@ -119,10 +112,14 @@ impl Work {
         };
         let old: Option<Kept> =
             fs::read(&self.kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        // Another revision of a resource: the files are those that are there.
+        let marker = self.charm.join(DEPLOYING);
+        // Another revision of a resource: the files are those that are there, unless another charm
+        // was half laid over them.
         if let Some(old) = old.as_ref().filter(|old| old.digest == goal.digest)
             && self.charm.join(DEPLOYED).exists()
+            && !marker.exists()
         {
+            remove_any(&self.laying).map_err(write(&self.laying))?;
             return Ok(Arc::new(old.charm.clone()));
         }
         let opened = Archive::open(archive).map_err(DeployError::Archive)?;
@@ -147,22 +144,23 @@ impl Work {
         self.reader.unpack(&opened, &fresh, &how).map_err(DeployError::Archive)?;
         let listing: BTreeMap<String, ItemKind> =
             inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
-        if let Some(old) = &old {
-            let old = old.listing.iter().map(|(path, word)| (path.clone(), from_word(*word)));
-            for path in muster_charms::upgrade::removals(&old.collect(), &listing) {
-                let path = self.charm.join(path);
-                remove_any(&path).map_err(write(&path))?;
-            }
+        let mut there = self.laid().map_err(write(&self.laying))?;
+        there.extend(old.iter().flat_map(|old| old.listing.clone()));
+        for path in muster_charms::upgrade::removals(&kinds(&there), &listing) {
+            let path = self.charm.join(path);
+            remove_any(&path).map_err(write(&path))?;
         }
+        let words: BTreeMap<String, char> =
+            listing.iter().map(|(path, kind)| (path.clone(), word(*kind))).collect();
+        // What the charm made itself is not taken for the archive's, should this one have to go again.
+        let is_new = |path: &String| fs::symlink_metadata(self.charm.join(path)).is_err();
+        there.extend(words.clone().into_iter().filter(|(path, _)| is_new(path)));
+        save(&self.laying, &there).map_err(write(&self.laying))?;
         self.lay(&fresh, &inspected.entries)?;
         self.mark_hooks(&charm, &listing)?;
         let revision = self.charm.join("revision");
         fs::write(&revision, goal.url.revision.to_string()).map_err(write(&revision))?;
-        let kept = Kept {
-            digest: goal.digest,
-            charm,
-            listing: listing.iter().map(|(path, kind)| (path.clone(), word(*kind))).collect(),
-        };
+        let kept = Kept { digest: goal.digest, charm, listing: words };
         save(&self.kept, &kept).map_err(write(&self.kept))?;
         remove_any(&fresh).map_err(write(&fresh))?;
         let done = self.charm.join(DEPLOYED);
@@ -170,7 +168,17 @@ impl Work {
         fs::File::open(&self.charm)
             .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
             .map_err(write(&self.charm))?;
+        remove_any(&self.laying).map_err(write(&self.laying))?;
         Ok(Arc::new(kept.charm))
+    }
+
+    /// What deploys that did not come to their end may have laid beside what is kept.
+    fn laid(&self) -> io::Result<BTreeMap<String, char>> {
+        match fs::read(&self.laying) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Moves each item of the new charm to its place. Folders come before what lies in them.
@@ -231,6 +239,10 @@ fn word(kind: ItemKind) -> char {
     }
 }
 
+fn kinds(words: &BTreeMap<String, char>) -> BTreeMap<String, ItemKind> {
+    words.iter().map(|(path, word)| (path.clone(), from_word(*word))).collect()
+}
+
 fn from_word(word: char) -> ItemKind {
     match word {
         'd' => ItemKind::Folder,
@@ -239,7 +251,7 @@ fn from_word(word: char) -> ItemKind {
     }
 }
 
-fn save(path: &Path, kept: &Kept) -> io::Result<()> {
+fn save(path: &Path, kept: &impl Serialize) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let bytes = serde_json::to_vec(kept)?;
     let mut file = fs::File::create(&fresh)?;

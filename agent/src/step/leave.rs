@@ -38,11 +38,16 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
         unit.local.storage.entry(id).or_default().released = true;
         unit.save()?;
     }
-    let paths = unit.world.settings.paths.clone();
+    remove_folders(unit).await?;
+    unit.local.progress = Progress::Left;
+    unit.save()
+}
+
+/// Removes what charms and hooks know of a unit.
+pub(crate) async fn remove_folders(unit: &Unit) -> Result<(), StepError> {
+    let paths = &unit.world.settings.paths;
     let folders = [paths.unit(&unit.name), paths.tools(&unit.name)];
     blocking(move || folders.iter().try_for_each(|folder| remove_folder(folder)))
         .await?
-        .map_err(|error| StepError::Leave(error.to_string()))?;
-    unit.local.progress = Progress::Left;
-    unit.save()
+        .map_err(|error| StepError::Leave(error.to_string()))
 }

@@ -117,10 +117,13 @@ fn taken(unit: &mut Unit, step: &StepReport) -> Result<(), StepError> {
         StepReport::Task { effects, .. } | StepReport::Outside { effects } => {
             unit.cache.committed(&unit.name, effects);
         }
-        StepReport::Deployed { .. } | StepReport::Failed { .. } | StepReport::Gone => {}
+        StepReport::Deployed { .. }
+        | StepReport::NotDeployed { .. }
+        | StepReport::Failed { .. }
+        | StepReport::Gone => {}
     }
     let retry_at = match step {
-        StepReport::Failed { attempts, .. } => {
+        StepReport::Failed { attempts, .. } | StepReport::NotDeployed { attempts, .. } => {
             Some(unit.world.clock.now() + retry_delay(*attempts, random::thousandth()))
         }
         _ => None,

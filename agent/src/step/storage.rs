@@ -12,7 +12,7 @@ use muster_resolver::StorageSeen;
 use super::StepError;
 use crate::controller::{ControllerError, report_until_answered};
 use crate::fetch::blocking;
-use crate::mount::{self, MountError};
+use crate::mount::{self, Data, MountError};
 use crate::unit::Unit;
 
 /// How long a storage in trouble is left alone. Whoever frees space or ends what holds a mount need
@@ -25,13 +25,18 @@ pub(super) async fn mount(unit: &mut Unit, id: &StorageId) -> Result<(), StepErr
     else {
         return Ok(());
     };
-    // Journalled before it is made, so that whatever is there is taken away in the end.
-    unit.local.storage.entry(id.clone()).or_default().made = true;
+    // Journalled before it is made, so that whatever is there is taken away in the end; and again
+    // when it was ready once, from when on it is never made anew.
+    let local = unit.local.storage.entry(id.clone()).or_default();
+    local.made = true;
+    let data = if local.created || local.attached { Data::Kept } else { Data::New };
     unit.save()?;
     let (paths, name) = (unit.world.settings.paths.clone(), id.clone());
-    let made = blocking(move || mount::ready(&paths, &name, &goal)).await?;
+    let made = blocking(move || mount::ready(&paths, &name, &goal, data)).await?;
     match made {
         Ok(ready) => {
+            unit.local.storage.entry(id.clone()).or_default().created = true;
+            unit.save()?;
             let told = NowReport::Storage {
                 storage: id.clone(),
                 state: StorageState::Attached,
@@ -68,7 +73,9 @@ pub(super) async fn unmount(unit: &mut Unit, id: &StorageId) -> Result<(), StepE
     tell(unit, told).await?;
     unit.locations.remove(id);
     unit.seen.storage.remove(id);
-    unit.local.storage.entry(id.clone()).or_default().released = true;
+    let local = unit.local.storage.entry(id.clone()).or_default();
+    local.released = true;
+    local.created &= !destroy;
     unit.save()
 }
 

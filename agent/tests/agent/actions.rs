@@ -107,20 +107,8 @@ async fn a07_a_cancelled_action_is_killed() {
     host.rest().await;
     let root = host.root();
     let kind = action("go", json!({ "who": root.to_str().unwrap() }));
-    host.unit(|goal| {
-        goal.tasks.push(muster_model::goal::TaskGoal {
-            id: TaskId(1),
-            kind,
-            parallel: false,
-            execution_group: String::new(),
-            cancel: false,
-        });
-    });
-    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
-    while !root.join("begun").exists() {
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    host.ask(TaskId(1), kind);
+    host.appears("begun").await;
     host.unit(|goal| goal.tasks[0].cancel = true);
     assert_eq!(host.outcome(TaskId(1)).await.state, TaskState::Aborted);
 }

@@ -139,12 +139,7 @@ async fn e16_a_child_that_stays_blocks_nobody_and_e17_its_tools_fail() {
     host.start();
     host.rest().await;
     std::fs::write(host.root().join("go"), "").unwrap();
-    let path = host.root().join("late-done");
-    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
-    while !path.exists() {
-        assert!(tokio::time::Instant::now() < deadline, "the child never came back");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    host.appears("late-done").await;
     assert_eq!(host.left("late-done"), "1\n");
     assert!(host.left("late").starts_with("ERROR bad request: wrong context ID; got \""));
 }
@@ -224,11 +219,7 @@ async fn s12_only_the_hooks_own_processes_are_served() {
     );
     let mut host = Host::new(&charm);
     host.start();
-    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
-    while !host.root().join("id").exists() {
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    host.appears("id").await;
     let id = host.left("id").trim().to_owned();
     let tool = host.paths.tools(&unit()).join("config-get");
     let socket = host.paths.socket(&unit());

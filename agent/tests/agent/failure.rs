@@ -1,5 +1,7 @@
 //! Failure, retry, restart (section 7.5), and the crash table of R5.
 
+use muster_agent::RunEnd;
+use muster_agent::failpoint::Failpoints;
 use muster_model::name::{Member, RelationId, Role};
 use muster_model::record::Resolve;
 use muster_model::report::{NowReport, ReportBody, StepReport};
@@ -140,6 +142,7 @@ async fn f20_a_retry_sees_the_new_configuration() {
     assert_eq!(host.rest().await, "");
 }
 
+/// F10, F11
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
     for place in ["deploying", "deployed", "idle", "running", "committing", "queued"] {
@@ -184,17 +187,83 @@ async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
     }
 }
 
+/// Whether a process is there and not only waited for.
+fn runs(pid: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    text.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// F10
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r5_what_a_killed_agent_leaves_running_is_ended_before_anything_runs() {
+    let mut charm = CharmText::new();
+    charm.hook(
+        "install",
+        "[ -e $out/pid ] && { kill -0 $(cat $out/pid) 2>/dev/null && touch $out/beside; exit 0; }; \
+         trap '' TERM; sleep 600 & echo $! > $out/child; echo $$ > $out/pid; wait",
+    );
+    let mut host = Host::new(&charm);
+    // The other unit's journal is where the agent stops as if killed, while the hook goes on.
+    host.settings.failpoints = Failpoints::at("before idle", 3);
+    host.start();
+    host.appears("pid").await;
+    host.fake.want(|goal| {
+        let other = goal.units[&unit()].clone();
+        goal.units.insert("other/0".parse().unwrap(), other);
+    });
+    assert_eq!(host.ended(false).await, RunEnd::Failpoint);
+    host.settings.failpoints = Failpoints::default();
+    let (pid, child) = (host.left("pid"), host.left("child"));
+    assert!(runs(&pid) && runs(&child), "nobody has ended them");
+    host.fake.want(|goal| {
+        goal.units.retain(|name, _| *name == unit());
+        goal.settings.retry_hooks = true;
+    });
+    host.start();
+    host.until("the retry", |_| {
+        let hooks = std::fs::read_to_string(host.root().join("trace")).unwrap_or_default();
+        (hooks.lines().count() > 1).then_some(())
+    })
+    .await;
+    assert!(!runs(&pid) && !runs(&child));
+    host.stop().await;
+    assert!(!host.root().join("beside").exists());
+}
+
+/// R12
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r12_no_hook_starts_on_a_full_disk_and_room_is_enough_to_go_on() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let mut host = Host::new(&CharmText::new());
+    std::fs::create_dir(&host.paths.muster).unwrap();
+    let flags = nix::mount::MsFlags::empty();
+    nix::mount::mount(Some("none"), &host.paths.muster, Some("tmpfs"), flags, Some("size=32m"))
+        .unwrap();
+    host.start();
+    assert_eq!(host.rest().await, "");
+    host.trace();
+    let ballast = host.paths.muster.join("ballast");
+    std::fs::write(&ballast, vec![0; 24 << 20]).unwrap();
+    host.unit(|goal| goal.trust = true);
+    let waits = host.rest().await;
+    assert!(waits.starts_with("the disk is full: ") && waits.contains("16 MiB"), "{waits}");
+    let (code, out, _) = host.exec(1, "echo here").await;
+    assert_eq!((code, out.as_str()), (0, "here\n"), "a command may be what frees space");
+    assert_eq!(host.trace(), "");
+    std::fs::remove_file(&ballast).unwrap();
+    host.until("the hook", |_| (!host.trace().is_empty()).then_some(())).await;
+    host.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5b_a_planned_stop_lets_the_hook_end_and_f19_runs_no_stop() {
     let mut charm = CharmText::new();
     charm.hook("install", "touch $out/begun; while [ ! -e $out/go ]; do sleep 0.02; done");
     let mut host = Host::new(&charm);
     host.start();
-    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
-    while !host.root().join("begun").exists() {
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    host.appears("begun").await;
     let go = host.root().join("go");
     let release = tokio::spawn(async move {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;

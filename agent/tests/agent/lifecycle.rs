@@ -2,6 +2,7 @@
 
 use muster_model::Life;
 use muster_model::name::{Member, RelationId, Role};
+use muster_model::report::{ReportBody, StepReport};
 
 use crate::support::{CharmText, Host, unit};
 
@@ -80,6 +81,42 @@ async fn c16_a_hook_without_its_bit_runs() {
     host.start();
     assert_eq!(host.rest().await, "");
     assert_eq!(host.commits()[0].0.to_string(), "install");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rest_and_the_machines_end_are_told_until_they_are_taken() {
+    let mut host = Host::new(&CharmText::new());
+    host.fake.state.lock().unwrap().refuse_machine = 2;
+    host.start();
+    assert_eq!(host.rest().await, "");
+    host.unit(|goal| goal.life = Life::Dying);
+    host.until("the end", |state| state.goal.units.is_empty().then_some(())).await;
+    host.fake.state.lock().unwrap().refuse_machine = 2;
+    host.fake.want(|goal| goal.life = Life::Dying);
+    let done = |report: &ReportBody| matches!(report, ReportBody::MachineDone { .. });
+    host.until("the machine's end", |state| state.reports.iter().any(done).then_some(())).await;
+}
+
+/// R7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r7_a_unit_that_was_leaving_goes_on_though_no_goal_lists_it_any_more() {
+    for place in ["leaving", "left", "gone"] {
+        let mut host = Host::new(&CharmText::new());
+        host.start();
+        host.rest().await;
+        host.unit(|goal| goal.life = Life::Dying);
+        host.stop().await;
+        host.crash_at(&format!("after {place}"), 1).await;
+        host.fake.want(|goal| goal.units.clear());
+        host.start();
+        let gone =
+            |report: &ReportBody| matches!(report, ReportBody::Step { step: StepReport::Gone, .. });
+        host.until("the end", |state| state.reports.iter().any(gone).then_some(())).await;
+        let private = host.paths.private(&unit());
+        host.until_so("end of the journal", || !private.exists()).await;
+        assert!(!host.paths.unit(&unit()).exists(), "{place}");
+        assert!(!host.paths.tools(&unit()).exists(), "{place}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

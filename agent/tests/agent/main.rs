@@ -15,3 +15,4 @@ mod lifecycle;
 mod storage;
 mod support;
 mod tools;
+mod upgrade;

@@ -9,6 +9,62 @@ use muster_model::status::StorageState;
 
 use crate::support::{CharmText, Host};
 
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_an_image_that_is_gone_holds_the_unit_up_until_it_is_put_back() {
+    let mut host = Host::new(&CharmText::new());
+    storage(&host, 0, Provider::Loop);
+    // Killed between the journal's word and the image: it is made at the next start.
+    host.crash_at("after deployed", 1).await;
+    host.start();
+    assert_eq!(host.rest().await, "");
+    host.trace();
+    host.stop().await;
+    nix::mount::umount(&host.paths.storage().join("data/0")).unwrap();
+    let image = host.paths.backings().join("data-0.img");
+    let away = host.root().join("away.img");
+    std::fs::rename(&image, &away).unwrap();
+    host.settings.boot = Some("boot-2".to_owned());
+    host.start();
+    host.unit(|goal| goal.trust = true);
+    let waits = host.rest().await;
+    assert!(waits.contains("data-0.img` is gone; put it back"), "{waits}");
+    assert_eq!(host.trace(), "", "no hook runs beside data that is gone");
+    assert!(!image.exists());
+    std::fs::rename(&away, &image).unwrap();
+    // It is looked for again by itself.
+    host.until("start", |_| (!host.trace().is_empty()).then_some(())).await;
+}
+
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_a_unit_that_leaves_after_a_boot_lets_go_of_storage_that_is_mounted() {
+    let mut charm = CharmText::new();
+    charm.hook("data-storage-attached", "touch \"$JUJU_STORAGE_LOCATION/canary\"");
+    charm.hook("data-storage-detaching", "ls \"$JUJU_STORAGE_LOCATION\" > $out/still");
+    let mut host = Host::new(&charm);
+    storage(&host, 0, Provider::Loop);
+    host.start();
+    host.rest().await;
+    host.stop().await;
+    nix::mount::umount(&host.paths.storage().join("data/0")).unwrap();
+    host.settings.boot = Some("boot-2".to_owned());
+    host.unit(|goal| {
+        goal.life = Life::Dying;
+        for storage in goal.storage.values_mut() {
+            storage.life = Life::Dying;
+            storage.destroy = true;
+        }
+    });
+    host.trace();
+    host.start();
+    host.until("the end", |state| state.goal.units.is_empty().then_some(())).await;
+    assert!(host.left("still").contains("canary"));
+    assert_eq!(host.trace(), "data-storage-detaching data/0, stop, remove");
+    host.stop().await;
+    assert_eq!(std::fs::read_dir(host.paths.backings()).unwrap().count(), 0);
+}
+
 fn storage(host: &Host, number: u32, provider: Provider) {
     host.unit(|goal| {
         goal.storage.insert(

@@ -1,369 +1,36 @@
 //! An agent as it is, against a controller that is a value in memory: real processes, real tools, a
 //! real disk below a folder of its own.
 
+mod charm;
+mod fake;
+
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
 use muster_agent::config::Settings;
-use muster_agent::controller::{Bytestream, Controller, ControllerError, Polled};
+use muster_agent::controller::Controller;
 use muster_agent::failpoint::Failpoints;
 use muster_agent::paths::Paths;
 use muster_agent::{RunEnd, RunError};
-use muster_api::body::{LogBatch, LogLine, LogReceipt, PresenceBody};
 use muster_charms::Scope;
-use muster_model::effects::{Settings as Map, apply_change};
-use muster_model::goal::{
-    Bag, CharmGoal, Goal, ModelSettings, RelationGoal, Snapshot, SnapshotRequest, UnitGoal,
-};
+use muster_model::effects::Settings as Map;
+use muster_model::goal::{CharmGoal, Goal, ModelSettings, RelationGoal, UnitGoal};
 use muster_model::name::{Member, ModelId, RelationId, Role, TaskId, UnitName};
 use muster_model::record::Address;
-use muster_model::refusal::Code;
-use muster_model::report::{NowReport, Receipt, ReportBody, StepReport, TaskOutcome};
-use muster_model::{Hook, Life, Refusal, Report, Revision, Seq, Version};
-use muster_resources::{Digest, Limits};
+use muster_model::report::{ReportBody, StepReport, TaskOutcome};
+use muster_model::{Hook, Life, Revision, Seq, Version};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use charm::CharmText;
+pub(crate) use fake::{Fake, State};
 
 const MODEL: &str = "f7b5b0a6-2f2c-4f0e-8a44-3c2a66a1c001";
 
 /// How long anything may take before a test gives up; nothing waits for it to pass.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The controller, as far as an agent can tell.
-#[derive(Debug)]
-pub(crate) struct Fake {
-    pub(crate) state: Mutex<State>,
-    changed: watch::Sender<u64>,
-}
-
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) goal: Goal,
-    pub(crate) reports: Vec<ReportBody>,
-    pub(crate) bags: BTreeMap<(RelationId, Member), (Version, Map)>,
-    pub(crate) leader_settings: (Version, Map),
-    pub(crate) unit_state: (Version, Map),
-    pub(crate) blobs: BTreeMap<Digest, Vec<u8>>,
-    pub(crate) logs: Vec<LogLine>,
-    pub(crate) lease: Duration,
-    /// Nobody answers.
-    pub(crate) down: bool,
-    /// The next commit whose effects are not empty is refused with this.
-    pub(crate) refuse: Option<String>,
-    pub(crate) snapshots: u32,
-    pub(crate) blob_reads: u32,
-}
-
-impl Fake {
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let value = change(&mut self.state.lock().unwrap());
-        self.changed.send_modify(|count| *count += 1);
-        value
-    }
-
-    /// Changes what is wanted, as of a new revision.
-    pub(crate) fn want(&self, change: impl FnOnce(&mut Goal)) {
-        self.change(|state| {
-            change(&mut state.goal);
-            state.goal.revision = state.goal.revision.next();
-        });
-    }
-
-    fn answer(&self, report: &Report) -> Result<Receipt, ControllerError> {
-        self.change(|state| {
-            if state.down {
-                return Err(ControllerError::Passing(Box::from("down")));
-            }
-            let mut receipt = Receipt { revision: state.goal.revision, ..Receipt::default() };
-            match &report.body {
-                ReportBody::Step { unit, seq, step } => {
-                    let Some(wanted) = state.goal.units.get_mut(unit) else {
-                        return Err(refused(Code::NotFound, "unit not found"));
-                    };
-                    if *seq <= wanted.seq {
-                        receipt.seq = wanted.seq;
-                        return Ok(receipt);
-                    }
-                    if *seq != wanted.seq.next() {
-                        return Err(refused(Code::OutOfStep, "not the next one"));
-                    }
-                    let effects = match step {
-                        StepReport::Committed { effects, .. }
-                        | StepReport::Task { effects, .. }
-                        | StepReport::Outside { effects } => Some(effects.clone()),
-                        _ => None,
-                    };
-                    if let Some(effects) = effects.filter(|effects| !effects.is_empty()) {
-                        if let Some(text) = state.refuse.take() {
-                            return Err(refused(Code::Invalid, &text));
-                        }
-                        for (relation, change) in &effects.unit_settings {
-                            let bag = state
-                                .bags
-                                .entry((*relation, Member::Unit(unit.clone())))
-                                .or_default();
-                            if apply_change(&mut bag.1, change) {
-                                bag.0 = bag.0.next();
-                            }
-                        }
-                        for (relation, change) in &effects.application_settings {
-                            let member = Member::Application(unit.application.clone());
-                            let bag = state.bags.entry((*relation, member)).or_default();
-                            if apply_change(&mut bag.1, change) {
-                                bag.0 = bag.0.next();
-                            }
-                        }
-                        if apply_change(&mut state.unit_state.1, &effects.state) {
-                            state.unit_state.0 = state.unit_state.0.next();
-                        }
-                        let wanted = state.goal.units.get_mut(unit).unwrap();
-                        for port in &effects.close_ports {
-                            wanted.ports.retain(|open| {
-                                open.range != port.range
-                                    || (port.endpoint.is_some() && open.endpoint != port.endpoint)
-                            });
-                        }
-                        wanted.ports.extend(effects.open_ports.iter().cloned());
-                    }
-                    let wanted = state.goal.units.get_mut(unit).unwrap();
-                    wanted.seq = *seq;
-                    receipt.seq = *seq;
-                    if let StepReport::Task { task, .. } = step {
-                        wanted.tasks.retain(|goal| goal.id != *task);
-                    }
-                    if *step == StepReport::Gone {
-                        state.goal.units.remove(unit);
-                    }
-                    state.goal.revision = state.goal.revision.next();
-                }
-                ReportBody::Now { now: NowReport::LeaderSettings(change), .. } => {
-                    if apply_change(&mut state.leader_settings.1, change) {
-                        state.leader_settings.0 = state.leader_settings.0.next();
-                    }
-                    receipt.leader_settings = state.leader_settings.0;
-                }
-                _ => {}
-            }
-            state.reports.push(report.body.clone());
-            Ok(receipt)
-        })
-    }
-}
-
-fn refused(code: Code, text: &str) -> ControllerError {
-    ControllerError::Refused(Refusal::new(code, text))
-}
-
-impl Controller for Fake {
-    fn goal(&self, after: Revision) -> BoxFuture<'_, Result<Polled, ControllerError>> {
-        Box::pin(async move {
-            let sent = Instant::now();
-            let mut changed = self.changed.subscribe();
-            loop {
-                {
-                    let state = self.state.lock().unwrap();
-                    if state.down {
-                        return Err(ControllerError::Passing(Box::from("down")));
-                    }
-                    if state.goal.revision > after {
-                        return Ok(Polled {
-                            goal: Some(state.goal.clone()),
-                            lease: Some(sent + state.lease),
-                        });
-                    }
-                }
-                if changed.changed().await.is_err() {
-                    return Err(ControllerError::Passing(Box::from("over")));
-                }
-            }
-        })
-    }
-
-    fn report<'a>(&'a self, report: &'a Report) -> BoxFuture<'a, Result<Receipt, ControllerError>> {
-        Box::pin(async move { self.answer(report) })
-    }
-
-    fn snapshot<'a>(
-        &'a self,
-        unit: &'a UnitName,
-        request: &'a SnapshotRequest,
-    ) -> BoxFuture<'a, Result<Snapshot, ControllerError>> {
-        Box::pin(async move {
-            let mut state = self.state.lock().unwrap();
-            state.snapshots += 1;
-            let bags = state
-                .bags
-                .iter()
-                .filter(|((relation, member), (version, _))| {
-                    !request.known.contains(&(*relation, member.clone(), *version))
-                })
-                .map(|((relation, member), (version, settings))| Bag {
-                    relation: *relation,
-                    member: member.clone(),
-                    version: *version,
-                    settings: settings.clone(),
-                })
-                .collect();
-            let goal_state = serde_json::json!({
-                "units": { "wiki/0": { "status": "active", "since": "2024-01-31 10:20:30Z" } },
-                "relations": {},
-            });
-            Ok(Snapshot {
-                revision: state.goal.revision,
-                unit: unit.clone(),
-                bags,
-                leader_settings: (request.leader_settings != Some(state.leader_settings.0))
-                    .then(|| state.leader_settings.clone()),
-                state: (request.state != Some(state.unit_state.0))
-                    .then(|| state.unit_state.clone()),
-                status: Some(serde_json::json!({
-                    "unit": { "status": "maintenance", "message": "m", "status-data": {} },
-                    "application": { "status": "active", "message": "", "status-data": {} },
-                    "units": { "wiki/0": { "status": "active", "message": "" } },
-                })),
-                goal_state: request.goal_state.then_some(goal_state),
-            })
-        })
-    }
-
-    fn blob<'a>(
-        &'a self,
-        digest: &'a Digest,
-        offset: u64,
-    ) -> BoxFuture<'a, Result<Bytestream, ControllerError>> {
-        Box::pin(async move {
-            let mut state = self.state.lock().unwrap();
-            state.blob_reads += 1;
-            let Some(bytes) = state.blobs.get(digest) else {
-                return Err(refused(Code::NotFound, "no such blob"));
-            };
-            let rest = bytes[usize::try_from(offset).unwrap()..].to_vec();
-            let pieces: Vec<_> =
-                rest.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-            Ok(stream::iter(pieces).boxed())
-        })
-    }
-
-    fn logs<'a>(
-        &'a self,
-        batch: &'a LogBatch,
-    ) -> BoxFuture<'a, Result<LogReceipt, ControllerError>> {
-        Box::pin(async move {
-            let mut state = self.state.lock().unwrap();
-            let have = state.logs.len() as u64;
-            let skip = usize::try_from(have.saturating_sub(batch.first)).unwrap();
-            state.logs.extend(batch.lines.iter().skip(skip).cloned());
-            let next = state.logs.len() as u64;
-            drop(state);
-            self.changed.send_modify(|count| *count += 1);
-            Ok(LogReceipt { next })
-        })
-    }
-
-    fn presence<'a>(&'a self, _: &'a PresenceBody) -> BoxFuture<'a, Result<(), ControllerError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn addresses(&self) -> String {
-        "10.0.0.1:17070".to_owned()
-    }
-}
-
-/// A charm, as the bodies of its hooks and actions.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CharmText {
-    files: BTreeMap<String, (String, u32)>,
-    hooks: BTreeMap<String, String>,
-}
-
-pub(crate) const METADATA: &str = "name: wiki\nsummary: s\ndescription: d\n\
-    requires: {db: {interface: db}}\nprovides: {web: {interface: http}}\npeers: {ring: {interface: ring}}\n\
-    storage: {data: {type: filesystem, multiple: {range: 0-}}}\n\
-    resources: {blob: {type: file, filename: blob.bin}}\nextra-bindings: {side: null}\n";
-pub(crate) const CONFIG: &str = "options:\n  name: {type: string, default: n}\n  size: {type: int}\n  \
-    ratio: {type: float, default: 1.5}\n  on: {type: boolean, default: true}\n";
-pub(crate) const ACTIONS: &str = "go:\n  params:\n    count: {type: integer, default: 3}\n    who: {type: string}\n\
-    beside:\n  parallel: true\nmissing: {}\n";
-
-/// The hooks that this charm answers: all that tests see.
-const HOOKS: &[&str] = &[
-    "install",
-    "start",
-    "config-changed",
-    "upgrade-charm",
-    "leader-elected",
-    "leader-settings-changed",
-    "update-status",
-    "stop",
-    "remove",
-    "db-relation-created",
-    "db-relation-joined",
-    "db-relation-changed",
-    "db-relation-departed",
-    "db-relation-broken",
-    "ring-relation-created",
-    "ring-relation-joined",
-    "ring-relation-changed",
-    "ring-relation-departed",
-    "ring-relation-broken",
-    "data-storage-attached",
-    "data-storage-detaching",
-];
-
-impl CharmText {
-    pub(crate) fn new() -> CharmText {
-        let mut charm = CharmText::default();
-        charm.file("metadata.yaml", METADATA, 0o644);
-        charm.file("config.yaml", CONFIG, 0o644);
-        charm.file("actions.yaml", ACTIONS, 0o644);
-        charm
-    }
-
-    pub(crate) fn file(&mut self, path: &str, text: &str, mode: u32) -> &mut CharmText {
-        self.files.insert(path.to_owned(), (text.to_owned(), mode));
-        self
-    }
-
-    /// What the hook does, in bash with `set -e`, after it has been traced.
-    pub(crate) fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
-        self.hooks.insert(name.to_owned(), body.to_owned());
-        self
-    }
-
-    pub(crate) fn action(&mut self, name: &str, body: &str) -> &mut CharmText {
-        let text = format!("#!/bin/bash\nset -e\n{body}\n");
-        self.file(&format!("actions/{name}"), &text, 0o755)
-    }
-
-    fn pack(&self, out: &Path) -> (Digest, Vec<u8>) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut files = self.files.clone();
-        for name in HOOKS {
-            let body = self.hooks.get(*name).map_or("", String::as_str);
-            let text = format!(
-                "#!/bin/bash\nset -e\nout={}\necho \"$(basename $0)${{JUJU_REMOTE_UNIT:+ $JUJU_REMOTE_UNIT}}${{JUJU_STORAGE_ID:+ $JUJU_STORAGE_ID}}\" >> $out/trace\n{body}\n",
-                out.display()
-            );
-            files.entry(format!("hooks/{name}")).or_insert((text, 0o755));
-        }
-        for (path, (text, mode)) in &files {
-            let path = folder.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(*mode)).unwrap();
-        }
-        let packed = out.join("packed.charm");
-        let done =
-            muster_resources::archive::pack(folder.path(), &packed, &Limits::charm()).unwrap();
-        (done.digest, std::fs::read(&packed).unwrap())
-    }
-}
 
 /// One machine with its agent.
 pub(crate) struct Host {
@@ -458,6 +125,7 @@ impl Host {
                 lease: Duration::from_secs(60),
                 down: false,
                 refuse: None,
+                refuse_machine: 0,
                 snapshots: 0,
                 blob_reads: 0,
             }),
@@ -624,9 +292,23 @@ impl Host {
             .unwrap_or_else(|error| panic!("{name}: {error}; ran: {}", self.trace_all()))
     }
 
-    /// Gives the unit a task and waits for its outcome.
-    pub(crate) async fn task(&self, id: u32, kind: muster_model::record::TaskKind) -> TaskOutcome {
-        let id = TaskId(id);
+    /// Waits until a hook has left a file of this name.
+    pub(crate) async fn appears(&self, name: &str) {
+        let path = self.root().join(name);
+        self.until_so(name, || path.exists()).await;
+    }
+
+    /// Waits for what only the disk tells.
+    pub(crate) async fn until_so(&self, what: &str, so: impl Fn() -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !so() {
+            assert!(tokio::time::Instant::now() < deadline, "no {what}; ran: {}", self.trace_all());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Gives the unit a task.
+    pub(crate) fn ask(&self, id: TaskId, kind: muster_model::record::TaskKind) {
         self.unit(|goal| {
             goal.tasks.push(muster_model::goal::TaskGoal {
                 id,
@@ -636,7 +318,12 @@ impl Host {
                 cancel: false,
             });
         });
-        self.outcome(id).await
+    }
+
+    /// Gives the unit a task and waits for its outcome.
+    pub(crate) async fn task(&self, id: u32, kind: muster_model::record::TaskKind) -> TaskOutcome {
+        self.ask(TaskId(id), kind);
+        self.outcome(TaskId(id)).await
     }
 
     pub(crate) async fn outcome(&self, id: TaskId) -> TaskOutcome {

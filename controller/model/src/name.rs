@@ -107,6 +107,13 @@ impl UnitName {
     pub fn tag(&self) -> String {
         format!("unit-{}-{}", self.application, self.number)
     }
+
+    /// The unit of a [`UnitName::tag`].
+    #[must_use]
+    pub fn from_tag(tag: &str) -> Option<UnitName> {
+        let (application, number) = tag.strip_prefix("unit-")?.rsplit_once('-')?;
+        format!("{application}/{number}").parse().ok()
+    }
 }
 
 impl FromStr for UnitName {

@@ -38,7 +38,7 @@ pub use relation::{Databag, Membership, Relation, RelationEnd};
 pub use resource::Resource;
 pub use storage::{Attachment, Provider, Storage, StorageFacts, StoragePool};
 pub use task::{Operation, Task, TaskKind, TaskLog, TaskQueue, TaskResult, TaskTarget};
-pub use unit::{HookFailure, Resolve, Unit, UnitProgress, UnitState};
+pub use unit::{Resolve, Unit, UnitFailure, UnitProgress, UnitState};
 pub use user::{ControllerAccess, ModelAccess, Subject, Token, User};
 
 use crate::name::{

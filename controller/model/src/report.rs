@@ -124,6 +124,16 @@ pub enum StepReport {
         /// The application's count of changes that they answer.
         charm_modified: u32,
     },
+    /// Charm files could not be put in place. An upgrade waits for the operator; a first charm is
+    /// tried again.
+    NotDeployed {
+        /// The charm.
+        charm: CharmUrl,
+        /// How often in a row.
+        attempts: u32,
+        /// Why, in a sentence.
+        reason: String,
+    },
     /// A hook exited well, or was passed over (then without effects).
     Committed {
         /// The hook.

@@ -9,7 +9,7 @@ use crate::status::Agent;
 pub enum Unsettled {
     /// Its agent has not yet said that it has nothing to do as of the last change.
     Behind,
-    /// A hook failed.
+    /// A hook failed, or the charm could not be put in place.
     Failed(String),
     /// It waits for something that its agent named.
     Waits(String),
@@ -21,8 +21,8 @@ pub enum Unsettled {
 /// Why not.
 pub fn unit(model: &Model, name: &UnitName) -> Result<(), Unsettled> {
     let Some(progress) = model.progress(name) else { return Err(Unsettled::Behind) };
-    if let Some(failure) = &progress.failure {
-        return Err(Unsettled::Failed(format!("hook failed: \"{}\"", failure.hook.told())));
+    if let Some(told) = progress.failure_told() {
+        return Err(Unsettled::Failed(told));
     }
     if progress.rested < model.touched(name) || progress.agent.value == Agent::Allocating {
         return Err(Unsettled::Behind);

@@ -26,7 +26,7 @@ impl World {
         step: &Step,
     ) -> Result<bool, Stop> {
         let wanted = host.goal.as_ref().and_then(|goal| goal.units.get(name)).cloned();
-        let answered = wanted.as_ref().and_then(|goal| goal.resolve).map_or(0, |r| r.count);
+        let answer = wanted.as_ref().and_then(|goal| goal.resolve);
         let inputs = wanted.as_ref().map(|goal| Inputs::of(goal, &unit.seen)).unwrap_or_default();
         if !matches!(step, Step::Report(_)) && free(host, name) {
             self.say(|| format!("{name} {step}"));
@@ -34,13 +34,16 @@ impl World {
         match step {
             Step::Deploy(charm) => {
                 let goes_on = matches!(&unit.local.progress,
-                    Progress::Deploying { charm: at, conflict: None, .. } if at == charm);
+                    Progress::Deploying { charm: at, .. } if at == charm);
                 if !goes_on {
-                    unit.local.begin_deploy(charm.clone());
-                    if let Some(resolve) = wanted.as_ref().and_then(|goal| goal.resolve) {
-                        unit.local.resolved = Some((resolve.seq, resolve.count));
-                    }
+                    unit.local.begin_deploy(charm.clone(), answer);
                     self.save(host, name, unit)?;
+                }
+                let scripted = self.scripts.fails(at.0, name, "deploy");
+                if scripted || self.random.happens(self.faults.trouble) {
+                    unit.local.conflict("the disk is full");
+                    self.save(host, name, unit)?;
+                    return Ok(true);
                 }
                 host.charms.insert(name.clone(), charm.url.clone());
                 unit.seen.endpoints = self.endpoints(&host.goal, &charm.url);
@@ -55,11 +58,11 @@ impl World {
                 self.save(host, name, unit)?;
             }
             Step::Retry(_) => {
-                unit.local.retry(answered);
+                unit.local.retry(answer);
                 self.save(host, name, unit)?;
             }
             Step::Skip(_) => {
-                unit.local.skip(answered);
+                unit.local.skip(answer);
                 self.save(host, name, unit)?;
             }
             Step::Task(task) => {
@@ -291,7 +294,9 @@ impl World {
             unit.seen.leader_settings = Some(inputs.leader_settings);
         }
         let retry_at = match step {
-            StepReport::Failed { attempts, .. } => Some(self.now + retry_delay(*attempts, 500)),
+            StepReport::Failed { attempts, .. } | StepReport::NotDeployed { attempts, .. } => {
+                Some(self.now + retry_delay(*attempts, 500))
+            }
             _ => None,
         };
         unit.local.taken(retry_at);

@@ -10,7 +10,7 @@ use muster_model::record::{Address, Hardware};
 use muster_model::report::{FactsReport, Receipt, ReportBody, TaskOutcome};
 use muster_model::status::TaskState;
 use muster_model::upkeep::LEASE;
-use muster_model::{Caller, Estate, Refusal, Report, Revision, Timestamp};
+use muster_model::{Caller, Estate, Refusal, Report, Revision, Seq, Timestamp};
 use muster_resolver::Local;
 
 use super::substrate::address;
@@ -286,19 +286,21 @@ impl World {
         true
     }
 
-    /// Starts a task for each unit of the goal that has none, where its journal says.
+    /// Starts a task for each unit of the goal that has none, where its journal says; and for each that
+    /// left a journal, whatever the goal says of it (R7).
     fn spread(&mut self, at: At, host: &mut Host) -> Result<(), Stop> {
         let Some(goal) = host.goal.clone() else { return Ok(()) };
         host.gone.retain(|unit| goal.units.contains_key(unit));
-        for (name, wanted) in &goal.units {
-            if host.units.contains_key(name) || host.gone.contains(name) {
+        let names: BTreeSet<&UnitName> = goal.units.keys().chain(host.journals.keys()).collect();
+        for name in names.into_iter().cloned().collect::<Vec<_>>() {
+            if host.units.contains_key(&name) || host.gone.contains(&name) {
                 continue;
             }
-            let unit = self.open_unit(host, name, wanted)?;
-            host.units.insert(name.clone(), unit);
+            let seq = goal.units.get(&name).map_or(Seq::ZERO, |wanted| wanted.seq);
+            let unit = self.open_unit(host, &name, seq)?;
             self.say(|| format!("{name} is taken up on machine {}", at.1));
+            host.units.insert(name, unit);
         }
-        // Who has a journal and no goal is parked, not forgotten (R7): its task runs all the same.
         Ok(())
     }
 

@@ -72,6 +72,7 @@ impl Order {
                 Ok(())
             }
             StepReport::Deployed { .. }
+            | StepReport::NotDeployed { .. }
             | StepReport::Failed { .. }
             | StepReport::Task { .. }
             | StepReport::Outside { .. } => Ok(()),

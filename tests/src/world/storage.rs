@@ -30,8 +30,14 @@ impl World {
         if self.random.happens(self.faults.trouble) {
             return self.trouble(at, host, name, unit, id);
         }
+        let local = unit.local.storage.entry(id.clone()).or_default();
+        if (local.created || local.attached) && !host.disk.contains(id) {
+            return Err(Broken(format!("R14: the data of {id} is gone from {name}")).into());
+        }
+        local.created = true;
         host.disk.insert(id.clone());
         host.mounts.insert(id.clone());
+        self.save(host, name, unit)?;
         let told = storage_now(id, StorageState::Attached, "");
         let _refused = self.tell_now(at, host, name, told)?;
         unit.seen.storage.insert(id.clone(), StorageSeen::Ready);
@@ -60,7 +66,9 @@ impl World {
         let told = storage_now(id, StorageState::Detached, "");
         let _refused = self.tell_now(at, host, name, told)?;
         unit.seen.storage.remove(id);
-        unit.local.storage.entry(id.clone()).or_default().released = true;
+        let local = unit.local.storage.entry(id.clone()).or_default();
+        local.released = true;
+        local.created &= !destroy;
         self.save(host, name, unit)?;
         Ok(true)
     }

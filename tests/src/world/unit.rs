@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use muster_model::goal::{Goal, UnitGoal};
+use muster_model::goal::Goal;
 use muster_model::name::{TaskId, UnitName};
 use muster_model::report::ReportBody;
-use muster_model::{Effects, Hook, Revision, Timestamp};
-use muster_resolver::{Local, Next, Progress, Seen, Step, next, recover};
+use muster_model::{Effects, Hook, Revision, Seq, Timestamp};
+use muster_resolver::{Local, Next, Progress, Seen, next, parked, recover};
 
 use super::host::{Host, Stop};
 use super::{At, World};
@@ -49,10 +49,10 @@ impl World {
         &mut self,
         host: &mut Host,
         name: &UnitName,
-        wanted: &UnitGoal,
+        seq: Seq,
     ) -> Result<Unit, Stop> {
         let kept = host.journals.get(name).cloned();
-        let mut local = kept.unwrap_or_else(|| Local::new(wanted.seq));
+        let mut local = kept.unwrap_or_else(|| Local::new(seq));
         recover(&mut local);
         let mut seen = Seen { boot: host.boot(), ..Seen::default() };
         seen.endpoints = host.charms.get(name).and_then(|url| self.endpoints(&host.goal, url));
@@ -149,13 +149,7 @@ impl World {
         let goal = host.goal.as_ref()?;
         unit.seen.addresses.clone_from(&goal.addresses);
         let wanted = goal.units.get(name);
-        let Some(wanted) = wanted else {
-            return match (&unit.local.progress, unit.local.outstanding()) {
-                (Progress::Gone, _) => Some(Next::Gone),
-                (_, Some(report)) => Some(Next::Run(Step::Report(report))),
-                _ => None,
-            };
-        };
+        let Some(wanted) = wanted else { return parked(&unit.local) };
         unit.seen.leads = wanted.leader && host.lease.is_some_and(|until| until >= self.now);
         if self.random.happens(self.faults.tick) {
             unit.seen.tick = Some(self.now);

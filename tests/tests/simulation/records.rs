@@ -16,7 +16,7 @@ use crate::story;
 fn forms() -> (BTreeMap<String, BTreeSet<String>>, Vec<Key>) {
     let mut forms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut keys = Vec::new();
-    for seed in 0..40 {
+    for seed in 0..60 {
         let faults = if seed % 2 == 0 { Faults::all() } else { Faults::default() };
         let (world, _) = story::act_only(seed, faults, 40);
         world.estate.for_each(|key, _, record| {

@@ -53,6 +53,56 @@ fn l32_a_unit_that_was_never_installed_runs_nothing() {
 }
 
 #[test]
+fn l32_an_install_that_waits_its_turn_is_skipped_with_whatever_was_mounted_for_it() {
+    for queued in [false, true] {
+        let mut story = Story::leader();
+        story.storage("data/0");
+        story.until("install");
+        if queued {
+            let inputs = Inputs::of(&story.goal, &story.seen);
+            story.local.begin(muster_model::Hook::Install, inputs);
+            story.local.terminated();
+        }
+        story.done.clear();
+        story.goal.life = Life::Dying;
+        assert_eq!(story.settle(), "[leave]", "queued: {queued}");
+    }
+}
+
+#[test]
+fn r14_storage_is_mounted_again_before_a_leaving_unit_lets_go_of_it() {
+    let mut story = settled();
+    story.goal.life = Life::Dying;
+    story.seen = Seen { boot: "boot-2".into(), ..Seen::default() };
+    story.fails.insert("mount".into());
+    assert_eq!(story.settle(), "[mount data/0] | storage data/0: no loop device is free");
+    story.now = story.now + std::time::Duration::from_secs(11);
+    let done = story.settle();
+    assert!(
+        done.starts_with(
+            "[mount data/0], [resign], data-storage-detaching data/0, [unmount data/0]"
+        ),
+        "{done}"
+    );
+    // Once it was let go of, nothing mounts it any more.
+    let mut story = settled();
+    story.goal.life = Life::Dying;
+    story.until("stop");
+    story.done.clear();
+    recover(&mut story.local);
+    story.seen = Seen { boot: "boot-2".into(), ..Seen::default() };
+    assert_eq!(story.settle(), "stop, remove, [leave]");
+}
+
+#[test]
+fn r14_storage_that_goes_alone_is_mounted_again_too() {
+    let mut story = settled();
+    story.goal.storage.values_mut().next().unwrap().life = Life::Dying;
+    story.seen = Seen { boot: "boot-1".into(), leads: true, ..Seen::default() };
+    assert_eq!(story.settle(), "[mount data/0], data-storage-detaching data/0, [unmount data/0]");
+}
+
+#[test]
 fn installed_but_not_started_there_is_no_stop() {
     let mut story = Story::leader();
     story.until("config-changed");
@@ -77,6 +127,21 @@ fn while_leaving_there_is_no_config_no_upgrade_no_relation_and_no_tick() {
     for never in ["config-changed", "upgrade-charm", "created", "update-status", "leader-"] {
         assert!(!done.contains(never), "{never} in {done}");
     }
+}
+
+#[test]
+fn r7_who_is_listed_nowhere_only_tells_what_was_done_and_goes_on_leaving() {
+    let mut story = settled();
+    assert_eq!(parked(&story.local), None);
+    let inputs = Inputs::of(&story.goal, &story.seen);
+    story.local.pass_over(muster_model::Hook::UpdateStatus, inputs);
+    assert!(matches!(parked(&story.local), Some(Next::Run(Step::Report(_)))));
+    story.local.progress = Progress::Leaving;
+    assert_eq!(parked(&story.local), Some(Next::Run(Step::Leave)));
+    story.local.progress = Progress::Left;
+    assert_eq!(parked(&story.local), Some(Next::Run(Step::Report(StepReport::Gone))));
+    story.local.progress = Progress::Gone;
+    assert_eq!(parked(&story.local), Some(Next::Gone));
 }
 
 #[test]

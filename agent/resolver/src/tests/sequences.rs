@@ -177,6 +177,38 @@ fn l26_who_loses_the_lead_hears_of_the_settings_and_who_wins_it_is_elected() {
 }
 
 #[test]
+fn l26_a_leader_elected_that_waits_or_failed_is_dropped_with_the_lead() {
+    let inputs = |story: &Story| Inputs::of(&story.goal, &story.seen);
+    let mut terminated = Story::leader();
+    terminated.until("leader-elected");
+    terminated.local.begin(muster_model::Hook::LeaderElected, inputs(&terminated));
+    terminated.local.terminated();
+    let mut failed = Story::leader();
+    failed.fails.insert("leader-elected".into());
+    failed.settle();
+    for mut story in [terminated, failed] {
+        story.done.clear();
+        story.seen.leads = false;
+        story.now = story.now + std::time::Duration::from_secs(6);
+        assert_eq!(story.settle(), " | the controller to confirm that it leads");
+        story.goal.leader = false;
+        assert_eq!(
+            story.settle(),
+            "[pass over leader-elected], [resign], leader-settings-changed, config-changed, start"
+        );
+    }
+}
+
+#[test]
+fn a_leader_elected_that_failed_is_dropped_when_the_unit_is_to_leave() {
+    let mut story = Story::leader();
+    story.fails.insert("leader-elected".into());
+    story.settle();
+    story.goal.life = Life::Dying;
+    assert_eq!(story.settle(), "[pass over leader-elected], [resign], remove, [leave]");
+}
+
+#[test]
 fn l34_storage_comes_and_goes_later_without_holding_anything_up() {
     let mut story = Story::started();
     story.storage("data/0");

@@ -34,7 +34,6 @@ fn f03_a_failed_hook_runs_again_by_itself_and_counts() {
     assert_eq!(at, story.now + Duration::from_secs(10));
     story.now = at;
     assert_eq!(story.settle(), "install, leader-elected, config-changed, start");
-    assert_eq!(story.local.attempts(), 0);
 }
 
 #[test]
@@ -79,6 +78,53 @@ fn f06_no_retry_counts_as_done_with_all_that_follows() {
     let mut story = failed("config-changed");
     story.resolve(false);
     assert_eq!(story.settle(), "[skip config-changed], start");
+}
+
+#[test]
+fn f05_f06_an_answer_given_while_the_hook_runs_again_counts_when_it_fails_once_more() {
+    for retry in [false, true] {
+        let mut story = failed("config-changed");
+        let Next::Wait { until: Some(at), .. } = story.next() else { panic!() };
+        story.now = at;
+        let inputs = Inputs::of(&story.goal, &story.seen);
+        story.local.begin(muster_model::Hook::ConfigChanged, inputs);
+        // The operator sees the first failure only, and the hook runs already.
+        story.resolve(retry);
+        story.local.failed("exit status 1");
+        let expected = if retry {
+            "[retry config-changed], config-changed, start"
+        } else {
+            "[skip config-changed], start"
+        };
+        assert_eq!(story.settle(), expected);
+    }
+}
+
+#[test]
+fn f09_a_retry_that_is_terminated_keeps_its_place_in_the_row() {
+    let mut story = failed("config-changed");
+    let Next::Wait { until: Some(at), .. } = story.next() else { panic!() };
+    story.now = at;
+    let inputs = Inputs::of(&story.goal, &story.seen);
+    story.local.begin(muster_model::Hook::ConfigChanged, inputs);
+    story.resolve(false);
+    story.local.terminated();
+    assert_eq!(story.settle(), "[skip config-changed], start");
+}
+
+#[test]
+fn an_answer_to_a_row_that_is_over_is_none_to_the_next() {
+    let mut story = failed("config-changed");
+    story.settings.retry_hooks = false;
+    story.resolve(true);
+    let answer = story.goal.resolve;
+    story.settle();
+    story.local.resolved = None;
+    story.goal.trust = true;
+    story.fails.insert("config-changed".into());
+    story.settle();
+    assert_eq!(story.goal.resolve, answer);
+    assert_eq!(story.settle(), " | hook `config-changed` failed; waiting for `resolved`");
 }
 
 #[test]
@@ -189,6 +235,145 @@ fn f18_an_upgrade_that_cannot_be_written_waits_for_resolved() {
     story.fails.insert("deploy".into());
     assert_eq!(story.settle(), "[deploy local:wiki-1] | upgrade failed: the disk is full");
     story.resolve(true);
+    assert_eq!(story.settle(), "[deploy local:wiki-1], upgrade-charm, config-changed");
+}
+
+#[test]
+fn f18_a_conflict_is_told_and_answered_each_time_that_it_comes_back() {
+    let mut story = Story::started();
+    story.goal.charm = charm(1);
+    let mut told = 0;
+    for _ in 0..3 {
+        story.fails.insert("deploy".into());
+        while story.step() {
+            let outstanding = story.local.outstanding();
+            told += u32::from(matches!(outstanding, Some(StepReport::NotDeployed { .. })));
+        }
+        assert!(matches!(story.next(), Next::Wait { reason: Reason::Conflict(_), until: None }));
+        story.resolve(true);
+    }
+    assert_eq!(told, 3);
+    story.done.clear();
+    assert_eq!(story.settle(), "[deploy local:wiki-1], upgrade-charm, config-changed");
+}
+
+#[test]
+fn f18_an_answer_to_an_earlier_failure_is_none_to_a_conflict() {
+    let mut story = failed("config-changed");
+    story.resolve(true);
+    story.settle();
+    story.local.resolved = None;
+    story.done.clear();
+    story.goal.charm = charm(1);
+    story.fails.insert("deploy".into());
+    assert_eq!(story.settle(), "[deploy local:wiki-1] | upgrade failed: the disk is full");
+}
+
+#[test]
+fn f18_a_unit_that_leaves_in_a_conflict_waits_for_its_answer_and_goes_by_force() {
+    let conflict = || {
+        let mut story = Story::started();
+        story.goal.charm = charm(1);
+        story.fails.insert("deploy".into());
+        story.settle();
+        story.goal.life = Life::Dying;
+        assert_eq!(story.settle(), " | upgrade failed: the disk is full");
+        story
+    };
+    let mut story = conflict();
+    story.resolve(true);
+    assert!(story.settle().ends_with("stop, remove, [leave]"));
+    let mut story = conflict();
+    story.goal.force = true;
+    assert_eq!(story.settle(), "[leave]");
+}
+
+#[test]
+fn in_a_conflict_commands_run_and_a_failed_hook_is_kept_for_the_new_code() {
+    let mut story = failed("config-changed");
+    story.goal.charm = charm(1);
+    story.goal.charm.forced = true;
+    story.fails.insert("deploy".into());
+    story.task(1, true);
+    story.task(2, false);
+    story.settle();
+    story.goal.tasks.remove(0);
+    assert_eq!(story.settle(), " | upgrade failed: the disk is full");
+    story.task(3, false);
+    assert_eq!(story.settle(), "[task 3] | upgrade failed: the disk is full");
+    story.resolve(true);
+    assert_eq!(story.settle(), "[deploy local:wiki-1], config-changed, start");
+}
+
+#[test]
+fn a_first_charm_that_cannot_be_written_is_tried_again_and_gives_way_to_another() {
+    let mut story = Story::leader();
+    story.fails.insert("deploy".into());
+    let waits = "cannot put the charm in place: the disk is full; it will be tried again";
+    assert_eq!(story.settle(), format!("[deploy local:wiki-0] | {waits}"));
+    story.now = story.now + Duration::from_secs(6);
+    story.fails.insert("deploy".into());
+    assert_eq!(story.settle(), format!("[deploy local:wiki-0] | {waits}"));
+    story.resolve(true);
+    story.fails.insert("deploy".into());
+    assert_eq!(story.settle(), format!("[deploy local:wiki-0] | {waits}"));
+    story.goal.charm = charm(1);
+    assert!(story.settle().starts_with("[deploy local:wiki-1], install, "));
+}
+
+#[test]
+fn a_unit_without_a_charm_leaves_whatever_its_first_deploy_came_to() {
+    for begun in [false, true] {
+        for force in [false, true] {
+            let mut story = Story::leader();
+            if begun {
+                story.local.begin_deploy(charm(0), None);
+            } else {
+                story.fails.insert("deploy".into());
+                story.settle();
+            }
+            story.goal.life = Life::Dying;
+            story.goal.force = force;
+            assert_eq!(story.settle(), "[leave]", "begun: {begun}, by force: {force}");
+            assert_eq!(story.next(), Next::Gone);
+        }
+    }
+}
+
+#[test]
+fn a_first_deploy_that_was_interrupted_takes_the_charm_that_is_wanted_by_now() {
+    let mut story = Story::leader();
+    story.local.begin_deploy(charm(0), None);
+    story.goal.charm = charm(1);
+    assert!(story.settle().starts_with("[deploy local:wiki-1], install, "));
+}
+
+#[test]
+fn r12_no_hook_starts_on_a_full_disk_but_commands_run_and_who_has_to_go_goes() {
+    let mut story = Story::started();
+    story.seen.full = Some("1 MiB is free".into());
+    story.goal.trust = true;
+    story.goal.charm = charm(1);
+    story.task(1, false);
+    assert_eq!(story.settle(), "[task 1] | the disk is full: 1 MiB is free");
+    let Next::Wait { until: Some(at), .. } = story.next() else { panic!() };
+    assert!(at > story.now);
+    story.seen.full = None;
+    assert_eq!(story.settle(), "[deploy local:wiki-1], upgrade-charm, config-changed");
+    story.seen.full = Some("1 MiB is free".into());
+    story.goal.life = Life::Dying;
+    assert_eq!(story.settle(), "[resign] | the disk is full: 1 MiB is free");
+    story.goal.force = true;
+    assert_eq!(story.settle(), "[leave]");
+}
+
+#[test]
+fn a_journal_from_before_conflicts_were_told_tries_again() {
+    let mut story = Story::started();
+    let text = serde_json::to_string(&charm(1)).unwrap();
+    let old = format!("{{\"deploying\":{{\"charm\":{text},\"conflict\":\"full\"}}}}");
+    story.local.progress = serde_json::from_str(&old).unwrap();
+    story.goal.charm = charm(1);
     assert_eq!(story.settle(), "[deploy local:wiki-1], upgrade-charm, config-changed");
 }
 

@@ -90,9 +90,9 @@ pub struct UnitProgress {
     pub workload: Status<Workload>,
     /// What the agent does. `Executing` is not kept: it is heard with the presence.
     pub agent: Status<Agent>,
-    /// The hook that failed, while it does.
+    /// What failed and waits to be tried again, or for the operator's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<HookFailure>,
+    pub failure: Option<UnitFailure>,
     /// Ports that it has opened.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ports: BTreeSet<OpenPort>,
@@ -104,12 +104,14 @@ pub struct UnitProgress {
     pub waits_for: String,
 }
 
-/// A hook that failed and has not succeeded or been passed over since.
+/// A hook that failed and has not succeeded or been passed over since; or a charm whose files could
+/// not be put in place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct HookFailure {
-    /// The hook.
-    pub hook: Hook,
+pub struct UnitFailure {
+    /// The hook. None: putting the charm's files in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
     /// The number of the report that told of it.
     pub seq: Seq,
     /// How often it failed in a row.
@@ -118,6 +120,19 @@ pub struct HookFailure {
     pub reason: String,
     /// When it last failed.
     pub at: Timestamp,
+}
+
+impl UnitProgress {
+    /// What is said of the failure in a status (hook contract, sections 1.11, 4.9 and 4.14).
+    #[must_use]
+    pub fn failure_told(&self) -> Option<String> {
+        let failure = self.failure.as_ref()?;
+        Some(match &failure.hook {
+            Some(hook) => format!("hook failed: \"{}\"", hook.told()),
+            None if self.charm.is_some() => "upgrade failed".to_owned(),
+            None => "cannot put the charm in place".to_owned(),
+        })
+    }
 }
 
 /// What a charm keeps with the controller (`state-set`).

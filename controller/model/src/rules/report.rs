@@ -10,12 +10,13 @@ use crate::hook::{Hook, RelationHookKind};
 use crate::life::Life;
 use crate::name::{MachineId, StorageId, UnitName};
 use crate::record::{
-    ApplicationStatus, HookFailure, InstanceRecord, LeaderSettings, Leadership, Machine,
-    MachineFacts, Storage, StorageFacts, Unit, UnitProgress,
+    ApplicationStatus, InstanceRecord, LeaderSettings, Leadership, Machine, MachineFacts, Storage,
+    StorageFacts, Unit, UnitFailure, UnitProgress,
 };
 use crate::refusal::{Code, Refusal};
 use crate::report::{FactsReport, InstanceReport, NowReport, Receipt, ReportBody, StepReport};
 use crate::status::{Agent, StorageState, Workload};
+use crate::time::Timestamp;
 use crate::version::{Revision, Seq, Version};
 
 use super::{Deciding, invalid, kept};
@@ -123,6 +124,11 @@ fn step(
             if !progress.installed && !progress.status_set {
                 progress.workload.set(Workload::Maintenance, "installing charm software", now);
             }
+            // A hook that had failed before a forced upgrade runs again, and is told of anew.
+            progress.failure = progress.failure.filter(|failure| failure.hook.is_some());
+        }
+        StepReport::NotDeployed { attempts, reason, .. } => {
+            failed(&mut progress, None, *attempts, reason, now);
         }
         StepReport::Committed { hook, effects } => {
             effects::apply(d, name, effects, &mut progress)?;
@@ -130,10 +136,7 @@ fn step(
             progress.failure = None;
         }
         StepReport::Failed { hook, attempts, reason } => {
-            let reason: String = reason.chars().take(1024).collect();
-            progress.failure =
-                Some(HookFailure { hook: hook.clone(), seq, attempts: *attempts, reason, at: now });
-            progress.agent.set(Agent::Error, format!("hook failed: \"{}\"", hook.told()), now);
+            failed(&mut progress, Some(hook), *attempts, reason, now);
         }
         StepReport::Task { task, outcome, effects } => {
             effects::apply(d, name, effects, &mut progress)?;
@@ -151,6 +154,21 @@ fn step(
     }
     d.put(progress);
     Ok(Receipt { seq, ..Receipt::default() })
+}
+
+/// Something failed, as the report just counted says.
+fn failed(
+    progress: &mut UnitProgress,
+    hook: Option<&Hook>,
+    attempts: u32,
+    reason: &str,
+    at: Timestamp,
+) {
+    let reason: String = reason.chars().take(1024).collect();
+    let seq = progress.seq;
+    progress.failure = Some(UnitFailure { hook: hook.cloned(), seq, attempts, reason, at });
+    let told = progress.failure_told().unwrap_or_default();
+    progress.agent.set(Agent::Error, told, at);
 }
 
 fn committed(

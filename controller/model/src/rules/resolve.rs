@@ -1,4 +1,4 @@
-//! Answering failed hooks.
+//! Answering failed hooks, and charms that could not be put in place.
 
 use std::collections::BTreeSet;
 

@@ -175,9 +175,13 @@ impl Model {
         if let Some((what, since)) = running {
             agent = Status::new(Agent::Executing, what.clone(), *since);
         }
-        if let Some(failure) = &progress.failure {
-            let message = format!("hook failed: \"{}\"", failure.hook.told());
-            workload = Status::new(Workload::Error, message, failure.at);
+        if let (Some(failure), Some(told)) = (&progress.failure, progress.failure_told()) {
+            if failure.hook.is_none() && progress.charm.is_none() {
+                // The workload stays where its installation stands (hook contract, section 1.11).
+                agent = Status::new(Agent::Error, told, failure.at);
+            } else {
+                workload = Status::new(Workload::Error, told, failure.at);
+            }
         }
         // Not while it is being installed: nobody has promised to be heard yet.
         if let Some(since) = silent.filter(|_| progress.installed && unit.life != Life::Dead) {

@@ -32,7 +32,13 @@ pub fn uptake(application: &ApplicationView, unit: &UnitView) -> String {
     let Some(failure) = &progress.failure else {
         return format!("{name} takes it when it has nothing else to do");
     };
-    let hook = failure.hook.told();
+    let Some(hook) = &failure.hook else {
+        return format!(
+            "{name} could not put a charm's files in place: {}; `muster resolved {name}` tries again",
+            failure.reason
+        );
+    };
+    let hook = hook.told();
     if record.force_charm {
         return format!("{name} takes it now, and runs its failed hook \"{hook}\" with it");
     }
