@@ -22,3 +22,32 @@ pub(crate) fn lack(folder: &Path) -> Option<String> {
     (found.f_files > 0 && found.f_favail < FILES)
         .then(|| format!("fewer than {FILES} files can be made below `{shown}`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::mount::{MsFlags, mount, umount};
+
+    #[test]
+    fn r12_bytes_and_files_must_both_be_left() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for (options, lacks) in [
+            ("size=64m", None),
+            ("size=8m", Some("less than 16 MiB are free")),
+            ("size=64m,nr_inodes=20", Some("fewer than 64 files can be made")),
+        ] {
+            let none = Some("none");
+            mount(none, folder.path(), Some("tmpfs"), MsFlags::empty(), Some(options)).unwrap();
+            let found = lack(folder.path());
+            umount(folder.path()).unwrap();
+            match (lacks, found) {
+                (None, None) => {}
+                (Some(lacks), Some(found)) => assert!(found.starts_with(lacks), "{found}"),
+                other => panic!("{options}: {other:?}"),
+            }
+        }
+    }
+}
