@@ -146,6 +146,7 @@ impl Counts {
             .map(|(name, count)| (name.to_owned(), count))
             .collect();
         all.insert("txns".to_owned(), installation.revision()?);
+        all.insert("commits".to_owned(), installation.commits()?);
         let cpu = (installation.controller_cpu() * 1000.0) as u64;
         all.insert("controller's cpu ms".to_owned(), cpu);
         let own = machine::used(std::process::id());
