@@ -168,7 +168,8 @@ fn memory(bench: &Bench, count: usize) -> Result<Measured, MeasureError> {
     installation.deploy("many", &charm, placements)?;
     installation.application_settled("many")?;
     let idle = Idle::open(count)?;
-    let rest = if bench.strict { Duration::from_secs(60) } else { Duration::from_secs(5) };
+    // Longer than a connection that nobody uses is kept.
+    let rest = Duration::from_secs(if bench.strict { 60 } else { 15 });
     std::thread::sleep(rest);
     let read = |pid: u32| -> Result<Run, MeasureError> {
         let bytes = machine::memory(pid)

@@ -253,7 +253,7 @@ fn demo(bench: &Bench) -> Result<Measured, MeasureError> {
 fn prepare(site: &Site, machines: &Machines<'_>, corpus: &Corpus) -> Result<(), MeasureError> {
     let work = site.voice.work("preparing the hand-written side");
     machines.each(&format!(
-        "echo 'exit 101' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; mkdir -p /srv/parts; \
+        "echo 'exit 101' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; mkdir -p /srv/parts /usr/share/man/man1; \
          apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {PACKAGES}"
     ))?;
     let folder = site.folder().join("parts");

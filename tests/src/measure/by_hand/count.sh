@@ -49,7 +49,7 @@ UNPACKING_JARS=$!
 (
     mkdir $B/mysql && chown mysql $B/mysql $B/run
     mariadb-install-db --no-defaults --datadir=$B/mysql --user=mysql --auth-root-authentication-method=socket \
-        --skip-test-db >$B/log/install-db.out 2>&1
+        --skip-test-db --force >$B/log/install-db.out 2>&1
 ) &
 INSTALLING=$!
 
@@ -115,7 +115,7 @@ until_so curl -sf http://$A:7480/
 radosgw-admin user create --uid=by-hand --display-name=by-hand --access-key=key --secret-key=secret >/dev/null
 
 # --- the database, meanwhile -----------------------------------------------------------------------
-wait $INSTALLING
+wait $INSTALLING || { cat $B/log/install-db.out >&2; exit 1; }
 start mariadb mariadbd --no-defaults --user=mysql --datadir=$B/mysql --socket=$B/run/mysqld.sock \
     --bind-address=$A --innodb-buffer-pool-size=32M
 until_so mariadb-admin --no-defaults --socket=$B/run/mysqld.sock ping
@@ -130,7 +130,7 @@ S3=(s3cmd --no-ssl --host=$A:7480 --host-bucket=$A:7480 --access_key=key --secre
 
 # --- Spark -----------------------------------------------------------------------------------------
 wait $UNPACKING $UNPACKING_JARS
-export SPARK_HOME=$B/spark SPARK_DAEMON_MEMORY=256m SPARK_LOCAL_DIRS=$B/local PYSPARK_PYTHON=python3
+export SPARK_HOME=$B/spark SPARK_LOCAL_IP=$A SPARK_DAEMON_MEMORY=256m SPARK_LOCAL_DIRS=$B/local PYSPARK_PYTHON=python3
 export SPARK_DAEMON_JAVA_OPTS=-XX:-UseContainerSupport SPARK_SUBMIT_OPTS=-XX:-UseContainerSupport
 JARS=$(find $B/jars -name '*.jar' | paste -sd:)
 start master $B/spark/bin/spark-class org.apache.spark.deploy.master.Master --host $A --port 7077 --webui-port 8080
