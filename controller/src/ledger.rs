@@ -9,6 +9,7 @@ mod round;
 mod wakers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use muster_model::record::RequestId;
 use muster_model::reply::Reply;
@@ -77,6 +78,7 @@ pub struct Ledger {
     inbox: mpsc::Sender<Submission>,
     estate: watch::Receiver<Arc<Estate>>,
     wakers: Wakers,
+    commits: Arc<AtomicU64>,
 }
 
 /// What runs beside the ledger's handle.
@@ -135,10 +137,13 @@ impl Ledger {
         let (inbox, mut waiting) = mpsc::channel(QUEUE);
         let wakers = Wakers::default();
         let their_wakers = wakers.clone();
+        let commits = Arc::<AtomicU64>::default();
+        let counter = Arc::clone(&commits);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
-                let mut round = Round::new(store, estate, agenda, heard, publish, their_wakers);
+                let mut round =
+                    Round::new(store, estate, agenda, heard, publish, (their_wakers, counter));
                 let result = round.run(&mut waiting);
                 if let Err(error) = &result {
                     tracing::error!(error = %crate::Chain(error), "the store failed; ending");
@@ -153,13 +158,19 @@ impl Ledger {
                 path: "ledger".to_owned(),
                 source,
             })?;
-        Ok((Ledger { inbox, estate: estate_rx, wakers }, LedgerThread { thread }))
+        Ok((Ledger { inbox, estate: estate_rx, wakers, commits }, LedgerThread { thread }))
     }
 
     /// The newest committed estate.
     #[must_use]
     pub fn estate(&self) -> Arc<Estate> {
         Arc::clone(&self.estate.borrow())
+    }
+
+    /// Commits since it was opened, each of many Txns or one.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Told of each commit.

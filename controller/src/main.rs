@@ -9,6 +9,10 @@ use muster_resources::archive::{Reader, reader};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// A controller's memory follows its agents, up and down again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "Usage:
   muster-controller init --name NAME --token-hash HEX [--admin USER] [--cloud CLOUD] [--data-dir DIR]
   muster-controller run [--config FILE] [--KEY VALUE …]

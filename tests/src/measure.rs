@@ -17,8 +17,10 @@ pub mod pairs;
 pub mod programs;
 pub mod rest_rows;
 pub mod scale_rows;
+pub mod site;
 pub mod status_rows;
 pub mod table;
+pub mod whole_rows;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -59,6 +61,14 @@ pub enum MeasureError {
     Noisy {
         /// How many.
         dropped: usize,
+    },
+    /// A yardstick from outside cannot be had here.
+    #[error("{what} cannot be had here: {why}")]
+    Lacking {
+        /// What.
+        what: &'static str,
+        /// Why.
+        why: String,
     },
     /// No row of that name.
     #[error("no row `{name}`; there are {known}")]
@@ -122,6 +132,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(scale_rows::ROWS)
         .chain(status_rows::ROWS)
         .chain(rest_rows::ROWS)
+        .chain(whole_rows::ROWS)
         .chain(floor_rows::ROWS)
 }
 
@@ -141,9 +152,17 @@ pub fn run(
     for row in rows() {
         if names.is_empty() || names.iter().any(|name| name == row.id) {
             let work = voice.work(format!("{} {} / {}", row.id, row.what, row.yardstick));
-            let outcome = (row.run)(bench)?;
-            work.done(format_args!("{:.2}", outcome.paired.ratio));
-            measured.push((row, outcome));
+            match (row.run)(bench) {
+                Ok(outcome) => {
+                    work.done(format_args!("{:.2}", outcome.paired.ratio));
+                    measured.push((row, outcome));
+                }
+                // The other rows need it not.
+                Err(error @ MeasureError::Lacking { .. }) => {
+                    work.done(format_args!("not measured: {error}"));
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(measured)

@@ -65,6 +65,9 @@ pub struct ControllerBody {
     /// What the substrate does at the moment, for `bootstrap` to show; empty if nothing.
     #[serde(default)]
     pub substrate: String,
+    /// Commits since it started, each synced once, whatever the number of their Txns.
+    #[serde(default)]
+    pub commits: u64,
 }
 
 /// As whom the caller speaks.

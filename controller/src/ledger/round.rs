@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use muster_model::name::UserName;
 use muster_model::record::{Key, Record, Request, RequestId};
@@ -51,6 +52,7 @@ pub(super) struct Round<S> {
     heard: watch::Receiver<Arc<Heard>>,
     publish: watch::Sender<Arc<Estate>>,
     wakers: Wakers,
+    commits: Arc<AtomicU64>,
     txns: Vec<Txn>,
     touched: Vec<(Revision, Touched)>,
     /// Whether the store has room for more.
@@ -64,10 +66,10 @@ impl<S: Store> Round<S> {
         agenda: Agenda,
         heard: watch::Receiver<Arc<Heard>>,
         publish: watch::Sender<Arc<Estate>>,
-        wakers: Wakers,
+        (wakers, commits): (Wakers, Arc<AtomicU64>),
     ) -> Self {
         let (txns, touched) = (Vec::new(), Vec::new());
-        Round { store, estate, agenda, heard, publish, wakers, txns, touched, room: true }
+        Round { store, estate, agenda, heard, publish, wakers, commits, txns, touched, room: true }
     }
 
     pub(super) fn run(
@@ -223,6 +225,7 @@ impl<S: Store> Round<S> {
         let txns = std::mem::take(&mut self.txns);
         let touched = std::mem::take(&mut self.touched);
         let answers = self.store.commit(&txns)?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
         // This controller is alone on its store and decides on the newest estate, so a conflict
         // means that the two differ: going on would build on a lie.
         let expected = touched.iter().map(|(revision, _)| Commit::Done(*revision));

@@ -64,6 +64,7 @@ pub(super) fn controller(app: &App, session: &Session) -> Result<Response<Body>,
         units: seen().map(|model| model.table::<Unit>().len()).sum(),
         agent_addresses: app.agent_addresses.iter().map(ToString::to_string).collect(),
         substrate: if superuser { app.provisioner.says() } else { String::new() },
+        commits: app.ledger.commits(),
     }))
 }
 

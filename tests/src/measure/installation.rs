@@ -187,6 +187,11 @@ impl Installation {
         Ok(self.runtime.block_on(self.client.controller()).map_err(call)?.revision.0)
     }
 
+    /// The store's commits so far: a sync for each.
+    pub fn commits(&self) -> Result<u64, MeasureError> {
+        Ok(self.runtime.block_on(self.client.controller()).map_err(call)?.commits)
+    }
+
     fn command(&self, command: Command) -> Result<Outcome, MeasureError> {
         let id = parse(&uuid::Uuid::new_v4().to_string())?;
         let reply = self.runtime.block_on(self.client.command(id, command, false));

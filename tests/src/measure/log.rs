@@ -30,6 +30,7 @@ fn line(at: jiff::Timestamp, commit: &str, id: &str, outcome: &Measured) -> Valu
         "a": side(&outcome.paired.a),
         "b": side(&outcome.paired.b),
         "ratio": outcome.paired.ratio,
+        "p99-ratio": outcome.paired.p99_ratio,
         "pairs": outcome.paired.pairs,
         "dropped": outcome.paired.dropped,
         "counts": outcome.counts,

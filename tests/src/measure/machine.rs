@@ -55,9 +55,15 @@ fn machine(stat: &str) -> (u64, u64) {
 
 /// Ticks of this process and of everything below it, what has ended included.
 fn ours() -> u64 {
-    let mut parents = BTreeMap::new();
-    let mut used = BTreeMap::new();
-    let Ok(entries) = fs::read_dir("/proc") else { return 0 };
+    let (parents, used) = table();
+    let me = std::process::id();
+    used.iter().filter(|(pid, _)| below(**pid, me, &parents)).map(|(_, ticks)| ticks).sum()
+}
+
+/// Parent and ticks of each process.
+fn table() -> (BTreeMap<u32, u32>, BTreeMap<u32, u64>) {
+    let (mut parents, mut used) = (BTreeMap::new(), BTreeMap::new());
+    let Ok(entries) = fs::read_dir("/proc") else { return (parents, used) };
     for entry in entries.flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -66,8 +72,7 @@ fn ours() -> u64 {
             used.insert(pid, ticks);
         }
     }
-    let me = std::process::id();
-    used.iter().filter(|(pid, _)| below(**pid, me, &parents)).map(|(_, ticks)| ticks).sum()
+    (parents, used)
 }
 
 /// Parent, and ticks used by a process and by its children that have ended.
@@ -128,6 +133,19 @@ pub fn used(pid: u32) -> f64 {
         Some(own.sum::<u64>())
     });
     ticks.unwrap_or(0) as f64 / 100.0
+}
+
+/// Processor seconds that all processes of this name below us have used, those that run.
+pub fn used_by(name: &str) -> f64 {
+    let Ok(entries) = fs::read_dir("/proc") else { return 0.0 };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let named = |pid: &u32| {
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        comm.trim() == name
+    };
+    let (parents, _) = table();
+    let ours = |pid: &u32| below(*pid, std::process::id(), &parents);
+    pids.filter(named).filter(ours).map(used).sum()
 }
 
 /// How often a process's threads have waited for something, and so were woken.

@@ -146,6 +146,7 @@ impl Counts {
             .map(|(name, count)| (name.to_owned(), count))
             .collect();
         all.insert("txns".to_owned(), installation.revision()?);
+        all.insert("commits".to_owned(), installation.commits()?);
         let cpu = (installation.controller_cpu() * 1000.0) as u64;
         all.insert("controller's cpu ms".to_owned(), cpu);
         let own = machine::used(std::process::id());
@@ -167,7 +168,8 @@ fn memory(bench: &Bench, count: usize) -> Result<Measured, MeasureError> {
     installation.deploy("many", &charm, placements)?;
     installation.application_settled("many")?;
     let idle = Idle::open(count)?;
-    let rest = if bench.strict { Duration::from_secs(60) } else { Duration::from_secs(5) };
+    // Longer than a connection that nobody uses is kept.
+    let rest = Duration::from_secs(if bench.strict { 60 } else { 15 });
     std::thread::sleep(rest);
     let read = |pid: u32| -> Result<Run, MeasureError> {
         let bytes = machine::memory(pid)

@@ -20,6 +20,8 @@ use crate::floors::status;
 const MANY: usize = 10_000;
 /// Units that one command adds.
 const AT_ONCE: usize = 500;
+/// Pairs of the large one: the floor takes less than 50 ms.
+const PAIRS: usize = 50;
 /// Calls of one run of the small model.
 const BATCH: usize = 10;
 
@@ -47,7 +49,7 @@ fn many(bench: &Bench) -> Result<Measured, MeasureError> {
     let desk = desk(&installation)?;
     let (mut lines, mut bytes) = (0, 0);
     let paired = bench.pairs(
-        7,
+        PAIRS,
         || {
             let (took, printed) = status(&installation, &desk)?;
             lines = printed;
@@ -170,7 +172,11 @@ fn kubectl(installation: &Installation) -> Result<PathBuf, MeasureError> {
     }
     let folder = installation.folder().join("kubectl");
     fs::create_dir_all(&folder).map_err(io_error("make a folder"))?;
-    Call::new("apt-get").args(["download", "kubernetes-client"]).within(&folder).run()?;
+    let download = Call::new("apt-get").args(["download", "kubernetes-client"]).within(&folder);
+    download.run().map_err(|error| {
+        let why = muster_console::outcome::Chain(&error).to_string();
+        MeasureError::Lacking { what: "kubectl", why }
+    })?;
     Call::new("sh").args(["-c", "dpkg -x kubernetes-client_*.deb ."]).within(&folder).run()?;
     Ok(folder.join("usr/bin/kubectl"))
 }

@@ -14,6 +14,8 @@ pub fn table(measured: &[(&'static Row, Measured)]) -> String {
         "goal",
         "A min/median/p99",
         "B min/median/p99",
+        "cpu A/B",
+        "peak A/B",
         "pairs",
         "what",
     ]);
@@ -32,8 +34,10 @@ pub fn table(measured: &[(&'static Row, Measured)]) -> String {
             goal,
             figures(&paired.a, outcome.unit),
             figures(&paired.b, outcome.unit),
+            both(paired.a.cpu, paired.b.cpu, short),
+            both(paired.a.peak as f64, paired.b.peak as f64, mebibytes),
             format!("{}{dropped}", paired.pairs),
-            format!("{} / {}{note}{}", row.what, row.yardstick, outcome.note),
+            format!("{} / {}{note}{}{}", row.what, row.yardstick, outcome.note, counts(outcome)),
         ]);
     }
     table.to_string()
@@ -42,10 +46,27 @@ pub fn table(measured: &[(&'static Row, Measured)]) -> String {
 fn figures(summary: &Summary, unit: Unit) -> String {
     let show = |value: f64| match unit {
         Unit::Seconds => short(value),
-        Unit::Bytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
+        Unit::Bytes => mebibytes(value),
     };
     let p99 = summary.p99.map_or("-".to_owned(), show);
     format!("{}/{}/{p99}", show(summary.min), show(summary.median))
+}
+
+/// Both sides of what goes beside a time; a dash where it was not taken.
+fn both(a: f64, b: f64, show: fn(f64) -> String) -> String {
+    // Sides that are not runs have the smallest number there is in place of a time.
+    let one = |value: f64| if value > f64::MIN_POSITIVE { show(value) } else { "-".to_owned() };
+    format!("{}/{}", one(a), one(b))
+}
+
+fn counts(outcome: &Measured) -> String {
+    let shown: Vec<String> =
+        outcome.counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    if shown.is_empty() { String::new() } else { format!("; {}", shown.join(", ")) }
+}
+
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / f64::from(1 << 20))
 }
 
 /// Seconds in the unit that leaves one to three digits before the point.
@@ -61,7 +82,13 @@ pub fn short(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::short;
+    use super::{both, short};
+
+    #[test]
+    fn what_was_not_taken_is_a_dash() {
+        assert_eq!(both(1.5, f64::MIN_POSITIVE, short), "1.50 s/-");
+        assert_eq!(both(0.0, 0.25, short), "-/250.00 ms");
+    }
 
     #[test]
     fn times_are_short() {
