@@ -67,8 +67,9 @@ pub async fn purge(
             remove_folder(&folder).map_err(wrong(folder.clone()))?;
         }
     }
-    let tools = paths.machine_tools(id);
-    remove_folder(&tools).map_err(wrong(tools.clone()))?;
+    for tools in [paths.machine_tools(id), paths.all_tools()] {
+        remove_folder(&tools).map_err(wrong(tools.clone()))?;
+    }
     remove_file(&paths.exec_socket()).map_err(wrong(paths.exec_socket()))?;
     for name in ["juju-exec", "juju-run"] {
         let Some(link) = paths.programs.as_ref().map(|programs| programs.join(name)) else {

@@ -91,6 +91,9 @@ const fn need(
 /// unpacked Sparks, the volumes' and the gateway's real content, and the parts.
 pub const ROOM: u64 = 12 << 30;
 
+/// The same for the system tests, in which two of the demo's models stand side by side.
+pub const ROOM_OF_TESTS: u64 = 2 * ROOM;
+
 /// What could not be set up.
 #[derive(Debug, Error)]
 pub enum SetupError {

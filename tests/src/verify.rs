@@ -109,7 +109,8 @@ pub fn run(root: &Path, quick: bool, voice: &Voice) -> Result<Tally, VerifyError
     };
     setup::ready(features, voice).map_err(VerifyError::Setup)?;
     if !quick {
-        setup::fit(Path::new("/var/lib/muster"), setup::ROOM).map_err(VerifyError::Setup)?;
+        setup::fit(Path::new("/var/lib/muster"), setup::ROOM_OF_TESTS)
+            .map_err(VerifyError::Setup)?;
     }
     let steps = steps(root, quick)?;
     let count = steps.len();

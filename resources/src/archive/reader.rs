@@ -12,7 +12,7 @@
 //! process's too. So it is a process. It is spawned, not forked, and started anew from the binary
 //! that runs: there is nothing of the daemon in its memory, and its environment is empty. The folder
 //! that it may write into is all that it has; giving the folder its name stays with the daemon.
-//! See [`confine`] for what is given up.
+//! `confine` says what is given up.
 
 mod confine;
 
@@ -137,11 +137,11 @@ impl Reader {
         Ok(unpacked)
     }
 
-    /// As [`Archive::inspect`]; without an expected digest any archive will do.
+    /// What the archive holds, and the wanted files. Without an expected digest any archive will do.
     ///
     /// # Errors
     ///
-    /// As there, and those of a child.
+    /// If the archive is refused, and those of a child.
     pub fn inspect(
         &self,
         archive: &Archive,

@@ -221,8 +221,13 @@ impl World {
         }
         if !host.told {
             let facts = Box::new(facts(at, &host.boot()));
-            if let Err(refusal) = self.tell(at, host, ReportBody::Facts { machine: at.1, facts })? {
-                return Err(Broken(format!("the facts of {} are refused: {refusal}", at.1)).into());
+            match self.tell(at, host, ReportBody::Facts { machine: at.1, facts })? {
+                // What was decided before it was known to be there may have counted on its absence.
+                Ok(receipt) => host.floor = host.floor.max(receipt.revision),
+                Err(refusal) => {
+                    let what = format!("the facts of {} are refused: {refusal}", at.1);
+                    return Err(Broken(what).into());
+                }
             }
             host.told = true;
             return Ok(true);

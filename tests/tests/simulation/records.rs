@@ -17,7 +17,11 @@ fn forms() -> (BTreeMap<String, BTreeSet<String>>, Vec<Key>) {
     let mut forms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut keys = Vec::new();
     for seed in 0..60 {
-        let faults = if seed % 2 == 0 { Faults::all() } else { Faults::default() };
+        let mut faults = if seed % 2 == 0 { Faults::all() } else { Faults::default() };
+        if seed == 1 {
+            // What is said of a machine that cannot be had stands only until it is had.
+            faults.no_machine = 1000;
+        }
         let (world, _) = story::act_only(seed, faults, 40);
         world.estate.for_each(|key, _, record| {
             let kind = key.to_string().split('/').nth(1).expect("three parts").to_owned();
