@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Limits;
 
-/// Bytes of address space. What is read goes through in pieces; most of this is what the memory of
-/// a few threads is reserved by.
+/// Bytes of address space that reading may add to what the program has when it starts: an allocator
+/// may reserve much before anything is read. What is read goes through in pieces; most of this is what
+/// the memory of a few threads is reserved by.
 const MEMORY: u64 = 1 << 30;
 
 /// Bytes that are unpacked in a second of processor time, at the very least.
@@ -58,9 +59,17 @@ pub(super) fn confine(top: Option<&OwnedFd>, limits: &Limits) -> io::Result<Lack
     Ok(lacks)
 }
 
+/// Bytes of address space that the process has: the first number of `statm`, in pages.
+fn address_space() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let pages = text.split(' ').next().and_then(|pages| pages.parse::<u64>().ok());
+    let pages = pages.ok_or_else(|| io::Error::other("`/proc/self/statm` holds no number"))?;
+    Ok(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
 fn bound(limits: &Limits) -> io::Result<()> {
     for (resource, most) in [
-        (Resource::As, MEMORY),
+        (Resource::As, address_space()?.saturating_add(MEMORY)),
         (Resource::Cpu, 60 + limits.unpacked / SLOWEST),
         (Resource::Fsize, limits.file),
         (Resource::Nofile, 256),
