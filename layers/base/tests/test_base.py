@@ -95,6 +95,16 @@ class Tools(Agent):
         with self.assertRaises(tools.ToolError):
             tools.storage_get("data/0")
 
+    def test_a_resource_that_is_not_attached_is_none_and_other_errors_are_errors(self):
+        self.answer("resource-get", text="/r/spark.tgz")
+        self.assertEqual(tools.resource_get("spark-tarball"), "/r/spark.tgz")
+        self.answer("resource-get", code=1, text='ERROR could not download resource: resource "spark-tarball" not found')
+        self.assertIsNone(tools.resource_get("spark-tarball"))
+        self.answer("resource-get", code=1, text="ERROR could not download resource: no space on disk")
+        with self.assertRaises(tools.ToolError) as caught:
+            tools.resource_get("spark-tarball")
+        self.assertIn("no space on disk", str(caught.exception))
+
     def test_an_error_carries_the_tools_words_and_not_its_arguments(self):
         self.answer("leader-get", {})
         self.answer("leader-set", code=1, text="not the leader")

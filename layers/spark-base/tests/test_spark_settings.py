@@ -44,6 +44,16 @@ class Sizes(unittest.TestCase):
             settings.worker_cores(unit(**{"worker-cores": -1}))
 
 
+class Folders(unittest.TestCase):
+    def test_without_storage_they_are_on_the_machines_own_disk(self):
+        self.assertEqual(settings.folders([], []), ("/var/lib/spark/apps", ["/var/lib/spark/local"]))
+
+    def test_each_storage_may_have_several_volumes(self):
+        workspace, scratch = settings.folders(["/w/0", "/w/1", "/w/2"], ["/c/0", "/c/1"])
+        self.assertEqual(workspace, "/w/0/apps")
+        self.assertEqual(scratch, ["/c/0/local", "/c/1/local", "/w/1/local", "/w/2/local"])
+
+
 class Rendering(unittest.TestCase):
     def test_defaults_carry_the_units_own_address_and_the_object_store(self):
         found = settings.defaults(unit(executor_memory="25%"))

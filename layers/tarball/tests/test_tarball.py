@@ -89,6 +89,15 @@ class Unpacking(unittest.TestCase):
         self.assertIsNone(tarball.ensure("jars", self.home, strip=0, required=False))
         self.assertEqual(os.listdir(os.path.dirname(self.home)), [])
 
+    def test_what_is_installed_stays_when_the_resource_cannot_be_fetched(self):
+        self.attached = self.archive("one.tgz", {"a.jar": "a"})
+        self.assertIsNotNone(tarball.ensure("jars", self.home, strip=0, required=False))
+        self.hook = "upgrade-charm"
+        full = tools.ToolError("resource-get", 1, "no space on disk")
+        with mock.patch.object(tools, "resource_get", side_effect=full), self.assertRaises(tools.ToolError):
+            tarball.ensure("jars", self.home, strip=0, required=False)
+        self.assertEqual(Path(self.home, "a.jar").read_text(encoding="utf-8"), "a")
+
     def test_what_is_no_archive_blocks_and_leaves_nothing(self):
         self.attached = f"{self.folder}/text.tgz"
         Path(self.attached).write_text("not an archive", encoding="utf-8")

@@ -234,11 +234,17 @@ def storage_locations(name):
 
 
 def resource_get(name):
-    """The path of a resource's file; None when it is not attached."""
+    """The path of a resource's file; None when it is not attached.
+
+    Any other failure (a full disk, a controller that is away) is raised: who took it for "not attached"
+    would remove what is installed, and nobody would try again.
+    """
     try:
         path = call("resource-get", name).strip()
-    except ToolError:
-        return None
+    except ToolError as error:
+        if error.message.endswith("not found"):
+            return None
+        raise
     return path or None
 
 

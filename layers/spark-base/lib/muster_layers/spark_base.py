@@ -197,8 +197,7 @@ def _folders():
         kept = {name: tools.storage_locations(name) for name in ("workspace", "cache")}
         state.put("spark.storage", kept)
     # A folder below the mount: the top of a file system holds lost+found and belongs to root.
-    workspace = f"{kept['workspace'][0]}/apps" if kept["workspace"] else f"{settings.DATA}/apps"
-    caches = [f"{location}/local" for location in kept["cache"]] or [f"{settings.DATA}/local"]
+    workspace, caches = settings.folders(kept["workspace"], kept["cache"])
     for folder in (workspace, *caches):
         files.folder(folder, owner=USER, group=USER)
     return workspace, caches

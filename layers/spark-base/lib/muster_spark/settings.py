@@ -136,6 +136,16 @@ def trust_options():
     return f"-Djavax.net.ssl.trustStore={TRUST} -Djavax.net.ssl.trustStorePassword={TRUST_WORD}"
 
 
+def folders(workspaces, caches):
+    """The worker's folder and the scratch folders, from where the volumes of both storages are mounted.
+
+    Spark takes one folder for applications; further volumes of `workspace` are scratch space beside `cache`.
+    """
+    workspace = f"{workspaces[0]}/apps" if workspaces else f"{DATA}/apps"
+    scratch = [f"{location}/local" for location in (*caches, *workspaces[1:])]
+    return workspace, scratch or [f"{DATA}/local"]
+
+
 def environment(unit, hadoop_conf):
     """The variables of spark-env.sh."""
     found = {
