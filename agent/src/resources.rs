@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use muster_model::goal::ResourceGoal;
 use muster_model::name::{ResourceName, UnitName};
-use muster_resources::{Archive, ArchiveError, Digest, Limits, Reader, Unpack, clone_tree};
+use muster_resources::{
+    Archive, ArchiveError, Digest, Limits, Reader, Unpack, clone_tree, verify_tree,
+};
 use thiserror::Error;
 
 use crate::fetch::{self, FetchError, blocking};
@@ -21,6 +23,12 @@ pub(crate) enum ResourceError {
     Place { path: PathBuf, source: io::Error },
     #[error("cannot unpack into `{}`", path.display())]
     Unpack { path: PathBuf, source: ArchiveError },
+    #[error(
+        "this machine never unpacked the resource so: there is no digest to hold the folder against"
+    )]
+    NeverUnpacked,
+    #[error("not what was unpacked")]
+    Check(#[source] ArchiveError),
 }
 
 /// The resource as a file of the unit's own, under the name that the charm declares.
@@ -80,9 +88,9 @@ pub(crate) async fn unpack(
     let archive = world.blobs.path(&digest);
     let target = target.to_owned();
     let reader = world.settings.reader.clone();
-    let known: Option<Digest> =
-        fs::read_to_string(&mark).ok().and_then(|text| text.trim().parse().ok());
+    // The mark is read under the lock: who waited for another unit's unpacking must see its end.
     let _held = world.locks.group(&format!("tree {digest}")).await;
+    let known = recorded(&mark);
     blocking(move || {
         let wrong = |source| ResourceError::Unpack { path: target.clone(), source };
         let digest = match known.filter(|_| tree.is_dir()) {
@@ -97,6 +105,30 @@ pub(crate) async fn unpack(
         Ok(digest)
     })
     .await?
+}
+
+/// Checks that `folder` still holds what the archive of the resource holds, by the digest of the tree
+/// that was recorded when this machine unpacked it.
+pub(crate) async fn check(
+    world: &World,
+    goal: &ResourceGoal,
+    folder: &Path,
+    strip: usize,
+) -> Result<Digest, ResourceError> {
+    let mark = world.settings.paths.tree(&goal.digest, strip).with_extension("tree");
+    let _held = world.locks.group(&format!("tree {}", goal.digest)).await;
+    let expected = recorded(&mark).ok_or(ResourceError::NeverUnpacked)?;
+    let folder = folder.to_owned();
+    blocking(move || {
+        verify_tree(&folder, &expected).map_err(ResourceError::Check)?;
+        Ok(expected)
+    })
+    .await?
+}
+
+/// The digest of the tree that was unpacked, if it was unpacked to its end.
+fn recorded(mark: &Path) -> Option<Digest> {
+    fs::read_to_string(mark).ok().and_then(|text| text.trim().parse().ok())
 }
 
 fn once(

@@ -16,14 +16,17 @@ pub(super) const GET: Usage = Usage {
 };
 
 pub(super) const UNPACK: Usage = Usage {
-    flags: &[&[Flag::value(
-        &["strip-components"],
-        "N",
-        "Take so many leading parts off each name.",
-    )]],
+    flags: &[&[
+        Flag::value(&["strip-components"], "N", "Take so many leading parts off each name."),
+        Flag::switch(
+            &["check"],
+            "Unpack nothing: say whether the folder still holds what it held.",
+        ),
+    ]],
     details: "The folder must not exist or be empty. The archive is checked against its digest and\n\
               refused whole if anything in it would leave the folder. A machine unpacks each archive\n\
-              once; further units get a copy.",
+              once; further units get a copy. With --check, the digest of the folder's tree (paths,\n\
+              modes, contents) is held against the one that was recorded, and printed.",
     ..Usage::of("resource-unpack", "<name> <folder>", "Unpack a resource into a folder.")
 };
 
@@ -56,6 +59,12 @@ pub(super) async fn unpack(context: &Context, line: &Line, caller: &Caller<'_>) 
     let strip: usize = line.parsed("strip-components")?.unwrap_or(0);
     let (_, goal) = wanted(context, name)?;
     let target: PathBuf = caller.cwd.join(folder);
+    if line.on("check") {
+        let tree = resources::check(&context.world, &goal, &target, strip)
+            .await
+            .map_err(|error| fail1(muster_console::outcome::Chain(&error).to_string()))?;
+        return Ok(Given::Raw(format!("{tree}\n").into_bytes()));
+    }
     let tree = resources::unpack(&context.world, &goal, &target, strip)
         .await
         .map_err(|error| download(&error))?;

@@ -11,6 +11,7 @@
 mod actions;
 mod environment;
 mod failure;
+mod killed;
 mod lifecycle;
 mod storage;
 mod support;
