@@ -102,6 +102,15 @@ pub struct Row {
     pub run: fn(&Bench) -> Result<Measured, MeasureError>,
 }
 
+impl Row {
+    /// Whether this row is meant: by its name, or by what its name and others' begin with (`Q16` is
+    /// `Q16-100` and `Q16-1000`).
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.id.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
 /// What came of a row.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -143,14 +152,14 @@ pub fn run(
     voice: &Voice,
 ) -> Result<Vec<(&'static Row, Measured)>, MeasureError> {
     for name in names {
-        if !rows().any(|row| row.id == name) {
+        if !rows().any(|row| row.is(name)) {
             let known = rows().map(|row| row.id).collect::<Vec<_>>().join(", ");
             return Err(MeasureError::Unknown { name: name.clone(), known });
         }
     }
     let mut measured = Vec::new();
     for row in rows() {
-        if names.is_empty() || names.iter().any(|name| name == row.id) {
+        if names.is_empty() || names.iter().any(|name| row.is(name)) {
             let work = voice.work(format!("{} {} / {}", row.id, row.what, row.yardstick));
             match (row.run)(bench) {
                 Ok(outcome) => {
@@ -171,4 +180,18 @@ pub fn run(
 /// Names what was tried, for `map_err`.
 pub(crate) fn io_error(what: &'static str) -> impl Fn(io::Error) -> MeasureError {
     move |source| MeasureError::Io { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows;
+
+    #[test]
+    fn a_row_is_meant_by_its_name_or_the_beginning_that_it_shares() {
+        let meant = |name| rows().filter(|row| row.is(name)).map(|row| row.id).collect::<Vec<_>>();
+        assert_eq!(meant("Q16"), ["Q16-100", "Q16-1000"]);
+        assert_eq!(meant("Q16-100"), ["Q16-100"]);
+        assert_eq!(meant("Q1"), ["Q1"]);
+        assert!(meant("Q").is_empty());
+    }
 }

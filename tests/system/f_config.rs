@@ -1,9 +1,8 @@
 //! (f) A changed option, and its effect inside Spark.
 
 use muster_tests::demo::{Hand, stand as demo_stand};
-use serde_json::Value;
 
-use crate::stand::{MODEL, OrFail, bundle, exec, get, master, master_page, stand, units};
+use crate::stand::{MODEL, OrFail, bundle, exec, master_page, stand, units};
 
 #[test]
 fn f_executors_get_the_memory_that_was_configured() {
@@ -24,19 +23,26 @@ fn f_executors_get_the_memory_that_was_configured() {
 #[test]
 fn f_a_change_restarts_only_what_it_touches() {
     let (hand, _) = bundle(MODEL);
-    let started = |unit: &str| {
-        let show =
-            ["systemctl", "show", "--property", "ActiveEnterTimestampMonotonic", "spark-worker"];
-        exec(&hand, unit, &show)
+    let spark = units(&hand, "spark");
+    // The master's unit is the leader's, which need not be the first.
+    let started = || -> Vec<(String, String)> {
+        let show = |unit: &String| {
+            let daemons = ["spark-master", "spark-worker", "spark-history"];
+            let property = ["systemctl", "show", "--property", "ActiveEnterTimestampMonotonic"];
+            (unit.clone(), exec(&hand, unit, &[&property[..], &daemons[..]].concat()))
+        };
+        spark.iter().map(show).collect()
     };
-    let workers: Vec<String> = units(&hand, "spark").into_iter().skip(1).collect();
-    let before: Vec<String> = workers.iter().map(|unit| started(unit)).collect();
-    let master_before = uptime(&hand);
+    let before = started();
     configure(&hand, "driver_memory=600m");
-    let after: Vec<String> = workers.iter().map(|unit| started(unit)).collect();
-    assert_eq!(before, after, "a driver's memory is no concern of a worker");
+    assert_eq!(started(), before, "a driver's memory is no concern of a daemon");
     configure(&hand, "driver_memory=512m");
-    assert_eq!(uptime(&hand), master_before, "nor of the master");
+    assert_eq!(started(), before, "nor is going back");
+    configure(&hand, "daemon-memory=520m");
+    for ((unit, now), (_, then)) in started().iter().zip(&before) {
+        assert_ne!(now, then, "the daemons of {unit} read their own memory when they start");
+    }
+    configure(&hand, "daemon-memory=512m");
 }
 
 #[test]
@@ -55,10 +61,4 @@ fn f_a_wrong_option_is_refused_and_changes_nothing() {
 fn configure(hand: &Hand, pair: &str) {
     hand.run(&["config", "spark", pair]).or_fail();
     demo_stand::settled(hand, &stand().voice).or_fail();
-}
-
-/// The process of the master, by when its page says it began.
-fn uptime(hand: &Hand) -> Value {
-    let url = format!("http://{}:8080/json/", master(hand));
-    get(&url).unwrap_or_else(|error| panic!("{url}: {error}"))["url"].clone()
 }

@@ -61,7 +61,7 @@ impl Killer {
 }
 
 /// The agents of machines with the journals of their units, as this host sees them.
-fn agents() -> Vec<(i32, Vec<PathBuf>)> {
+pub(crate) fn agents() -> Vec<(i32, Vec<PathBuf>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("processes").flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };

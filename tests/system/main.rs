@@ -11,6 +11,8 @@ mod b_agent_killed;
 #[cfg(test)]
 mod c_controller_killed;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod d_two_models;
 #[cfg(test)]
 mod e_scale;

@@ -19,7 +19,7 @@ use muster_tests::voice::Voice;
 struct Arguments {
     #[command(subcommand)]
     inner: Option<Hidden>,
-    /// The rows to measure; all if none is named.
+    /// The rows to measure, by name or by its beginning (Q16 for Q16-100 and Q16-1000); all if none is named.
     rows: Vec<String>,
     /// List the rows and measure nothing.
     #[arg(long)]
