@@ -7,7 +7,8 @@
 //!
 //! Each rename is whole, so a script that runs keeps its file; what the charm made itself was never
 //! listed and stays. Started again at any point it comes to the same end; the marker file says
-//! whether it did.
+//! whether it did, and says so only when everything is on disk: after a power cut a file may have its
+//! name and none of its bytes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,6 +69,7 @@ pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), Step
         kept: kept_path(&paths.private(&name)),
         laying: paths.private(&name).join("charm-laying.json"),
         reader: unit.world.settings.reader.clone(),
+        sync,
     };
     let done = blocking(move || work.deploy(&archive, &wanted)).await?;
     drop(held);
@@ -102,6 +104,8 @@ struct Work {
     /// What a deploy that did not come to its end may have laid; none after one that did.
     laying: PathBuf,
     reader: Reader,
+    /// Brings all that was written to the charm's file system to disk.
+    sync: fn(&Path) -> io::Result<()>,
 }
 
 impl Work {
@@ -163,10 +167,13 @@ impl Work {
         let kept = Kept { digest: goal.digest, charm, listing: words };
         save(&self.kept, &kept).map_err(write(&self.kept))?;
         remove_any(&fresh).map_err(write(&fresh))?;
+        // Until all of it is on disk the marker stays, and whoever starts again lays everything anew:
+        // a sync that failed is not to be tried once more (R1).
+        (self.sync)(&self.charm).map_err(write(&self.charm))?;
         let done = self.charm.join(DEPLOYED);
         fs::rename(&marker, &done).map_err(write(&done))?;
         fs::File::open(&self.charm)
-            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
+            .and_then(|folder| folder.sync_all())
             .map_err(write(&self.charm))?;
         remove_any(&self.laying).map_err(write(&self.laying))?;
         Ok(Arc::new(kept.charm))
@@ -251,6 +258,10 @@ fn from_word(word: char) -> ItemKind {
     }
 }
 
+fn sync(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
+}
+
 fn save(path: &Path, kept: &impl Serialize) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let bytes = serde_json::to_vec(kept)?;
@@ -268,3 +279,6 @@ fn remove_any(path: &Path) -> io::Result<()> {
         Ok(_) => fs::remove_file(path),
     }
 }
+
+#[cfg(test)]
+mod tests;
