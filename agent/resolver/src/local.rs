@@ -408,6 +408,27 @@ impl Local {
         }
     }
 
+    /// Making a storage begins; from now on there may be something to take away, also where it was
+    /// taken away before. Answers whether it holds data: then nothing empty may take its place (R14).
+    pub fn mounting(&mut self, id: &StorageId) -> bool {
+        let storage = self.storage.entry(id.clone()).or_default();
+        storage.made = true;
+        storage.released = false;
+        storage.created || storage.attached
+    }
+
+    /// A storage is ready.
+    pub fn mounted(&mut self, id: &StorageId) {
+        self.storage.entry(id.clone()).or_default().created = true;
+    }
+
+    /// A storage was taken away, and its data too if it was `destroyed`.
+    pub fn unmounted(&mut self, id: &StorageId, destroyed: bool) {
+        let storage = self.storage.entry(id.clone()).or_default();
+        storage.released = true;
+        storage.created &= !destroyed;
+    }
+
     /// Drops what is over and what `goal` no longer lists. Never drops what still has to be undone:
     /// what is missing from a goal is not thereby removed (reliability document, R7).
     pub fn prune(&mut self, goal: &UnitGoal) {

@@ -182,19 +182,19 @@ impl Story {
                 }
             }
             Step::Mount(id) => {
-                self.local.storage.entry(id.clone()).or_default().made = true;
+                self.local.mounting(&id);
                 let seen = if self.fails.remove("mount") {
                     let again = self.now + std::time::Duration::from_secs(10);
                     StorageSeen::Trouble("no loop device is free".into(), again)
                 } else {
-                    self.local.storage.entry(id.clone()).or_default().created = true;
+                    self.local.mounted(&id);
                     StorageSeen::Ready
                 };
                 self.seen.storage.insert(id, seen);
             }
             Step::Unmount(id) => {
                 self.seen.storage.remove(&id);
-                self.local.storage.entry(id).or_default().released = true;
+                self.local.unmounted(&id, false);
             }
             Step::Hook(hook) => {
                 self.local.begin(hook.clone(), inputs);

@@ -35,7 +35,7 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
             unit.seen.storage.insert(id.clone(), StorageSeen::Trouble(why.clone(), again));
             return Err(StepError::Leave(why));
         }
-        unit.local.storage.entry(id).or_default().released = true;
+        unit.local.unmounted(&id, destroy);
         unit.save()?;
     }
     remove_folders(unit).await?;

@@ -25,16 +25,15 @@ impl World {
         unit: &mut Unit,
         id: &StorageId,
     ) -> Result<bool, Stop> {
-        unit.local.storage.entry(id.clone()).or_default().made = true;
+        let kept = unit.local.mounting(id);
         self.save(host, name, unit)?;
         if self.random.happens(self.faults.trouble) {
             return self.trouble(at, host, name, unit, id);
         }
-        let local = unit.local.storage.entry(id.clone()).or_default();
-        if (local.created || local.attached) && !host.disk.contains(id) {
+        if kept && !host.disk.contains(id) {
             return Err(Broken(format!("R14: the data of {id} is gone from {name}")).into());
         }
-        local.created = true;
+        unit.local.mounted(id);
         host.disk.insert(id.clone());
         host.mounts.insert(id.clone());
         self.save(host, name, unit)?;
@@ -66,9 +65,7 @@ impl World {
         let told = storage_now(id, StorageState::Detached, "");
         let _refused = self.tell_now(at, host, name, told)?;
         unit.seen.storage.remove(id);
-        let local = unit.local.storage.entry(id.clone()).or_default();
-        local.released = true;
-        local.created &= !destroy;
+        unit.local.unmounted(id, destroy);
         self.save(host, name, unit)?;
         Ok(true)
     }
@@ -109,7 +106,7 @@ impl World {
             }
             let memory = goal.is_some_and(|goal| goal.provider == Provider::Tmpfs);
             release(host, &id, destroy || memory);
-            unit.local.storage.entry(id).or_default().released = true;
+            unit.local.unmounted(&id, destroy);
             self.save(host, name, unit)?;
         }
         unit.local.progress = Progress::Left;
