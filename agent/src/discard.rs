@@ -57,8 +57,8 @@ pub(crate) async fn serve(world: World, stop: CancellationToken) {
 
 /// What is to be destroyed next; never what a unit of the same goal has.
 fn next(goal: &Goal, told: &BTreeSet<StorageId>) -> Option<StorageId> {
-    let held = |id: &&StorageId| goal.units.values().any(|unit| unit.storage.contains_key(*id));
-    goal.discard.iter().filter(|id| !told.contains(*id)).find(|id| !held(id)).cloned()
+    let free = |id: &&StorageId| goal.holder(id).is_none();
+    goal.discard.iter().filter(|id| !told.contains(*id)).find(free).cloned()
 }
 
 /// Whether it is gone and the controller knows; none: `stop` came first.

@@ -26,6 +26,13 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
         })
         .collect();
     for (id, destroy) in kept {
+        // It may have been given to another unit while this one did not hear of it, or had no word
+        // left for it: what was taken from here is not to be taken from there (R14).
+        if held_by_another(unit, &id) {
+            unit.local.unmounted(&id, false);
+            unit.save()?;
+            continue;
+        }
         let (paths, name) = (unit.world.settings.paths.clone(), id.clone());
         let released = blocking(move || mount::release(&paths, &name, destroy)).await?;
         if let Err(error) = released {
@@ -41,6 +48,12 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
     remove_folders(unit).await?;
     unit.local.progress = Progress::Left;
     unit.save()
+}
+
+fn held_by_another(unit: &Unit, id: &StorageId) -> bool {
+    let goal = unit.world.goal.borrow();
+    let holder = goal.as_ref().and_then(|goal| goal.holder(id));
+    holder.is_some_and(|holder| *holder != unit.name)
 }
 
 /// Removes what charms and hooks know of a unit.

@@ -65,6 +65,41 @@ async fn r14_a_unit_that_leaves_after_a_boot_lets_go_of_storage_that_is_mounted(
     assert_eq!(std::fs::read_dir(host.paths.backings()).unwrap().count(), 0);
 }
 
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_a_unit_that_leaves_does_not_take_away_what_another_has_by_now() {
+    let mut host = Host::new(&CharmText::new());
+    storage(&host, 0, Provider::Rootfs);
+    host.start();
+    host.rest().await;
+    // Detached, and killed before the journal said so; meanwhile it was given to the next unit.
+    host.stop().await;
+    let next: muster_model::name::UnitName = "wiki/1".parse().unwrap();
+    host.fake.want(|goal| {
+        let unit = goal.units.get_mut(&crate::support::unit()).unwrap();
+        let mut other = unit.clone();
+        unit.storage.clear();
+        other.seq = muster_model::Seq::ZERO;
+        goal.units.insert(next.clone(), other);
+    });
+    host.start();
+    let at_rest = |report: &ReportBody| match report {
+        ReportBody::Rest { units, .. } => units.get(&next).is_some_and(String::is_empty),
+        _ => false,
+    };
+    host.until("rest of the other", |state| {
+        state.reports.iter().any(at_rest).then_some(())
+    })
+    .await;
+    let place = host.paths.storage().join("data/0");
+    std::fs::write(place.join("canary"), "").unwrap();
+    host.unit(|goal| goal.life = Life::Dying);
+    let unit = crate::support::unit();
+    host.until("the end", |state| (!state.goal.units.contains_key(&unit)).then_some(())).await;
+    assert!(place.join("canary").exists(), "it was taken from the other");
+    host.stop().await;
+}
+
 fn storage(host: &Host, number: u32, provider: Provider) {
     host.unit(|goal| {
         goal.storage.insert(

@@ -60,6 +60,15 @@ pub struct Goal {
     pub tasks: Vec<TaskGoal>,
 }
 
+impl Goal {
+    /// The unit that has a storage, if one of this machine has it.
+    #[must_use]
+    pub fn holder(&self, storage: &StorageId) -> Option<&UnitName> {
+        let mut units = self.units.iter();
+        units.find(|(_, unit)| unit.storage.contains_key(storage)).map(|(name, _)| name)
+    }
+}
+
 /// How a model is set, as far as agents care.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -61,7 +61,7 @@ impl World {
         }
         // Memory holds nothing once it is unmounted.
         let memory = goal.is_some_and(|goal| goal.provider == Provider::Tmpfs);
-        release(host, id, destroy || memory);
+        release(host, name, id, destroy || memory)?;
         let told = storage_now(id, StorageState::Detached, "");
         let _refused = self.tell_now(at, host, name, told)?;
         unit.seen.storage.remove(id);
@@ -99,13 +99,19 @@ impl World {
         let made = unit.local.storage.iter().filter(|(_, local)| local.made && !local.released);
         let kept: Vec<StorageId> = made.map(|(id, _)| id.clone()).collect();
         for id in kept {
+            let holder = host.goal.as_ref().and_then(|goal| goal.holder(&id));
+            if holder.is_some_and(|holder| holder != name) {
+                unit.local.unmounted(&id, false);
+                self.save(host, name, unit)?;
+                continue;
+            }
             let goal = host.goal.as_ref().and_then(|goal| goal.units.get(name)?.storage.get(&id));
             let destroy = goal.is_some_and(|goal| goal.destroy);
             if destroy {
                 self.may_go(at, &id)?;
             }
             let memory = goal.is_some_and(|goal| goal.provider == Provider::Tmpfs);
-            release(host, &id, destroy || memory);
+            release(host, name, &id, destroy || memory)?;
             unit.local.unmounted(&id, destroy);
             self.save(host, name, unit)?;
         }
@@ -153,11 +159,22 @@ impl World {
     }
 }
 
-fn release(host: &mut Host, id: &StorageId, destroy: bool) {
+/// Takes a storage from wherever it is mounted; never from another unit that uses it (R14).
+fn release(
+    host: &mut Host,
+    name: &UnitName,
+    id: &StorageId,
+    destroy: bool,
+) -> Result<(), Broken> {
+    let uses = |unit: &Unit| unit.seen.storage.get(id) == Some(&StorageSeen::Ready);
+    if let Some((other, _)) = host.units.iter().find(|(other, unit)| *other != name && uses(unit)) {
+        return Err(Broken(format!("R14: {name} takes {id} away from {other}")));
+    }
     host.mounts.remove(id);
     if destroy {
         host.disk.remove(id);
     }
+    Ok(())
 }
 
 fn storage_now(id: &StorageId, state: StorageState, message: &str) -> NowReport {
