@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_model::goal::{CharmGoal, UnitGoal};
+use muster_model::goal::{CharmGoal, StorageGoal, UnitGoal};
 use muster_model::hook::{RelationHookKind, StorageHookKind};
 use muster_model::name::{EndpointName, RelationId, StorageId, TaskId, UnitName};
 use muster_model::record::Resolve;
@@ -409,12 +409,13 @@ impl Local {
     }
 
     /// Making a storage begins; from now on there may be something to take away, also where it was
-    /// taken away before. Answers whether it holds data: then nothing empty may take its place (R14).
-    pub fn mounting(&mut self, id: &StorageId) -> bool {
+    /// taken away before. Answers whether it holds data, of this unit or, as the goal says, of any
+    /// before it: then nothing empty may take its place (R14).
+    pub fn mounting(&mut self, id: &StorageId, goal: &StorageGoal) -> bool {
         let storage = self.storage.entry(id.clone()).or_default();
         storage.made = true;
         storage.released = false;
-        storage.created || storage.attached
+        goal.created || storage.created || storage.attached
     }
 
     /// A storage is ready.

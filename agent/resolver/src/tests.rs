@@ -126,6 +126,7 @@ impl Story {
             StorageGoal {
                 life: Life::Alive,
                 destroy: false,
+                created: false,
                 kind: StorageKind::Filesystem,
                 provider: Provider::Rootfs,
                 size_mib: 1,
@@ -182,7 +183,7 @@ impl Story {
                 }
             }
             Step::Mount(id) => {
-                self.local.mounting(&id);
+                self.local.mounting(&id, &self.goal.storage[&id]);
                 let seen = if self.fails.remove("mount") {
                     let again = self.now + std::time::Duration::from_secs(10);
                     StorageSeen::Trouble("no loop device is free".into(), again)

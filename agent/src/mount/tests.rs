@@ -27,6 +27,7 @@ impl Host {
         StorageGoal {
             life: Life::Alive,
             destroy: false,
+            created: false,
             kind,
             provider,
             size_mib: 16,

@@ -27,7 +27,7 @@ pub(super) async fn mount(unit: &mut Unit, id: &StorageId) -> Result<(), StepErr
     };
     // Journalled before it is made, so that whatever is there is taken away in the end; and again
     // when it was ready once, from when on it is never made anew.
-    let data = if unit.local.mounting(id) { Data::Kept } else { Data::New };
+    let data = if unit.local.mounting(id, &goal) { Data::Kept } else { Data::New };
     unit.save()?;
     let (paths, name) = (unit.world.settings.paths.clone(), id.clone());
     let made = blocking(move || mount::ready(&paths, &name, &goal, data)).await?;

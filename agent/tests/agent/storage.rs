@@ -38,6 +38,21 @@ async fn r14_an_image_that_is_gone_holds_the_unit_up_until_it_is_put_back() {
 
 /// R14
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_kept_storage_whose_data_is_gone_is_not_made_anew_for_the_next_unit() {
+    let mut host = Host::new(&CharmText::new());
+    storage(&host, 0, Provider::Loop);
+    // Another unit had it; the journal of this one knows nothing of that.
+    host.unit(|goal| goal.storage.values_mut().for_each(|storage| storage.created = true));
+    host.start();
+    let waits = host.rest().await;
+    assert!(waits.contains("data-0.img` is gone; put it back"), "{waits}");
+    assert_eq!(host.trace(), "", "`install` would begin anew beside what is put back");
+    assert!(!host.paths.backings().join("data-0.img").exists());
+    host.stop().await;
+}
+
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r14_a_unit_that_leaves_after_a_boot_lets_go_of_storage_that_is_mounted() {
     let mut charm = CharmText::new();
     charm.hook("data-storage-attached", "touch \"$JUJU_STORAGE_LOCATION/canary\"");
@@ -107,6 +122,7 @@ fn storage(host: &Host, number: u32, provider: Provider) {
             StorageGoal {
                 life: Life::Alive,
                 destroy: false,
+                created: false,
                 kind: StorageKind::Filesystem,
                 provider,
                 size_mib: 16,

@@ -203,6 +203,9 @@ pub struct StorageGoal {
     /// Whether its data is destroyed once it was taken.
     #[serde(default)]
     pub destroy: bool,
+    /// Whether some unit had it ready once: then it holds data, and is never made anew (R14).
+    #[serde(default)]
+    pub created: bool,
     /// A file system or a device.
     pub kind: StorageKind,
     /// How it is made.

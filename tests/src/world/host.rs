@@ -66,6 +66,8 @@ pub struct Host {
     pub(crate) lock: Option<UnitName>,
     /// Data on disk.
     pub(crate) disk: BTreeSet<StorageId>,
+    /// Data that was lost.
+    pub(crate) lost: BTreeSet<StorageId>,
     /// What is mounted.
     pub(crate) mounts: BTreeSet<StorageId>,
     gone: BTreeSet<UnitName>,
@@ -92,6 +94,7 @@ impl Host {
             charms: BTreeMap::new(),
             lock: None,
             disk: BTreeSet::new(),
+            lost: BTreeSet::new(),
             mounts: BTreeSet::new(),
             gone: BTreeSet::new(),
             tasks: BTreeSet::new(),

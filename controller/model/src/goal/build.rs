@@ -11,8 +11,8 @@ use crate::life::Life;
 use crate::model::Model;
 use crate::name::{MachineId, OptionName, StorageId, UnitName};
 use crate::record::{
-    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, Task, TaskTarget,
-    Unit,
+    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, StorageFacts,
+    Task, TaskTarget, Unit,
 };
 use crate::version::{Revision, Version};
 
@@ -109,9 +109,12 @@ impl Model {
         self.storage_of(unit)
             .filter_map(|storage| {
                 let attachment = storage.attachment.as_ref()?;
+                let facts = self.table::<StorageFacts>().get(&storage.id);
                 let goal = StorageGoal {
                     life: attachment.life.max(storage.life),
                     destroy: storage.life != Life::Alive || leaves_with_data,
+                    // Its agent says what lies behind it as soon as it is ready.
+                    created: facts.is_some_and(|facts| !facts.provider_id.is_empty()),
                     kind: storage.kind,
                     provider: storage.provider,
                     size_mib: storage.size_mib,
