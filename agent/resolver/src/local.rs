@@ -427,6 +427,7 @@ impl Local {
     pub fn unmounted(&mut self, id: &StorageId, destroyed: bool) {
         let storage = self.storage.entry(id.clone()).or_default();
         storage.released = true;
+        storage.attached = false;
         storage.created &= !destroyed;
     }
 

@@ -126,6 +126,7 @@ impl Story {
             StorageGoal {
                 life: Life::Alive,
                 destroy: false,
+                force: false,
                 created: false,
                 kind: StorageKind::Filesystem,
                 provider: Provider::Rootfs,
@@ -134,6 +135,14 @@ impl Story {
                 read_only: false,
             },
         );
+    }
+
+    /// The operator takes every storage back.
+    fn detach(&mut self, force: bool) {
+        for storage in self.goal.storage.values_mut() {
+            storage.life = Life::Dying;
+            storage.force = force;
+        }
     }
 
     fn task(&mut self, id: u32, action: bool) {

@@ -27,6 +27,7 @@ impl Host {
         StorageGoal {
             life: Life::Alive,
             destroy: false,
+            force: false,
             created: false,
             kind,
             provider,

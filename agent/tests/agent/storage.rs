@@ -102,10 +102,7 @@ async fn r14_a_unit_that_leaves_does_not_take_away_what_another_has_by_now() {
         ReportBody::Rest { units, .. } => units.get(&next).is_some_and(String::is_empty),
         _ => false,
     };
-    host.until("rest of the other", |state| {
-        state.reports.iter().any(at_rest).then_some(())
-    })
-    .await;
+    host.until("rest of the other", |state| state.reports.iter().any(at_rest).then_some(())).await;
     let place = host.paths.storage().join("data/0");
     std::fs::write(place.join("canary"), "").unwrap();
     host.unit(|goal| goal.life = Life::Dying);
@@ -122,6 +119,7 @@ fn storage(host: &Host, number: u32, provider: Provider) {
             StorageGoal {
                 life: Life::Alive,
                 destroy: false,
+                force: false,
                 created: false,
                 kind: StorageKind::Filesystem,
                 provider,

@@ -203,6 +203,9 @@ pub struct StorageGoal {
     /// Whether its data is destroyed once it was taken.
     #[serde(default)]
     pub destroy: bool,
+    /// Once dying: whether it goes also where its hook cannot run, or fails.
+    #[serde(default)]
+    pub force: bool,
     /// Whether some unit had it ready once: then it holds data, and is never made anew (R14).
     #[serde(default)]
     pub created: bool,

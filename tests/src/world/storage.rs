@@ -182,12 +182,7 @@ impl World {
 }
 
 /// Takes a storage from wherever it is mounted; never from another unit that uses it (R14).
-fn release(
-    host: &mut Host,
-    name: &UnitName,
-    id: &StorageId,
-    destroy: bool,
-) -> Result<(), Broken> {
+fn release(host: &mut Host, name: &UnitName, id: &StorageId, destroy: bool) -> Result<(), Broken> {
     let holder = host.goal.as_ref().and_then(|goal| goal.holder(id)).filter(|other| *other != name);
     let other = holder.and_then(|other| Some((other, host.units.get(other)?)));
     let ready = Some(&StorageSeen::Ready);

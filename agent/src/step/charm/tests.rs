@@ -14,11 +14,11 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("source");
         fs::create_dir_all(source.join("hooks")).unwrap();
-        fs::write(source.join("metadata.yaml"), "name: wiki\nsummary: s\ndescription: d\n").unwrap();
+        fs::write(source.join("metadata.yaml"), "name: wiki\nsummary: s\ndescription: d\n")
+            .unwrap();
         fs::write(source.join("hooks/install"), HOOK).unwrap();
         let archive = folder.path().join("packed.charm");
-        let packed =
-            muster_resources::archive::pack(&source, &archive, &Limits::charm()).unwrap();
+        let packed = muster_resources::archive::pack(&source, &archive, &Limits::charm()).unwrap();
         let goal = CharmGoal {
             url: "local:wiki-0".parse().unwrap(),
             digest: packed.digest,

@@ -11,8 +11,8 @@ use crate::life::Life;
 use crate::model::Model;
 use crate::name::{MachineId, OptionName, StorageId, UnitName};
 use crate::record::{
-    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, StorageFacts,
-    Task, TaskTarget, Unit,
+    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, StorageFacts, Task,
+    TaskTarget, Unit,
 };
 use crate::version::{Revision, Version};
 
@@ -113,6 +113,7 @@ impl Model {
                 let goal = StorageGoal {
                     life: attachment.life.max(storage.life),
                     destroy: storage.life != Life::Alive || leaves_with_data,
+                    force: storage.force,
                     // Its agent says what lies behind it as soon as it is ready.
                     created: facts.is_some_and(|facts| !facts.provider_id.is_empty()),
                     kind: storage.kind,

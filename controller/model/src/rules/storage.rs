@@ -120,7 +120,9 @@ pub(super) fn detach(
                 format!("storage \"{id}\" is not attached: its unit was not found"),
             ));
         };
-        needed(d, id, &attachment.unit.clone())?;
+        if !force {
+            needed(d, id, &attachment.unit.clone())?;
+        }
         attachment.life.at_least(Life::Dying);
         storage.force |= force;
         d.put(storage);
@@ -209,6 +211,8 @@ pub(crate) fn take_over(
     }
     let location = muster_charms::storage::mount_point(MOUNTS, &id.name, spec, id.number);
     kept::unlist(d, &storage);
+    // What was taken from its last unit by force is no other than any.
+    storage.force = false;
     storage.attachment = Some(Attachment {
         unit: unit.name.clone(),
         life: Life::Alive,
