@@ -28,6 +28,7 @@ use thiserror::Error;
 
 use crate::loop_device;
 use crate::paths::Paths;
+pub(crate) use table::mounted_below;
 use table::{Entry, table};
 
 /// Why a storage is not as it should be.
@@ -105,7 +106,7 @@ pub(crate) fn ready(
         return Err(MountError::NoDevices { provider });
     }
     let location = place(paths, goal)?;
-    let table = table()?;
+    let table = table().map_err(MountError::Table)?;
     let mut here = table.iter().filter(|entry| entry.point == location);
     if let Some(found) = here.next_back() {
         return if owns(found, paths, id) {
@@ -160,7 +161,7 @@ pub(crate) fn ready(
 /// Takes a storage from wherever it is mounted, and its data if `destroy` says so.
 pub(crate) fn release(paths: &Paths, id: &StorageId, destroy: bool) -> Result<(), MountError> {
     // The last mounted is the first to go: mounts may lie on one another.
-    for entry in table()?.iter().rev().filter(|entry| owns(entry, paths, id)) {
+    for entry in table().map_err(MountError::Table)?.iter().rev().filter(|entry| owns(entry, paths, id)) {
         unmount(&entry.point)?;
     }
     let image = backing(paths, id, Provider::Loop);
@@ -173,11 +174,10 @@ pub(crate) fn release(paths: &Paths, id: &StorageId, destroy: bool) -> Result<()
     remove(&paths.device(id))?;
     if destroy {
         remove(&image)?;
+        // What somebody else mounted in it is not its data.
         let folder = backing(paths, id, Provider::Rootfs);
-        if folder.is_dir() {
-            fs::remove_dir_all(&folder)
-                .map_err(|source| MountError::Remove { path: folder, source })?;
-        }
+        crate::paths::remove_folder(&folder)
+            .map_err(|source| MountError::Remove { path: folder, source })?;
     }
     Ok(())
 }
@@ -197,7 +197,7 @@ pub(crate) fn present(paths: &Paths) -> Result<BTreeSet<StorageId>, MountError> 
             found.extend(named(&entry.path()));
         }
     }
-    let memory = table()?.into_iter().filter(|entry| entry.kind == "tmpfs");
+    let memory = table().map_err(MountError::Table)?.into_iter().filter(|entry| entry.kind == "tmpfs");
     let ours = memory.map(|entry| PathBuf::from(entry.source));
     found.extend(ours.filter(|at| at.starts_with(paths.backings())).filter_map(|at| named(&at)));
     Ok(found)

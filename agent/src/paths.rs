@@ -176,13 +176,9 @@ pub fn private_folder(path: &Path) -> std::io::Result<()> {
 
 /// Removes a folder unless something foreign is mounted in it: what is under a mount is not ours.
 pub(crate) fn remove_folder(folder: &Path) -> std::io::Result<()> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
-    let foreign = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .find(|point| Path::new(point).starts_with(folder));
-    if let Some(point) = foreign {
-        return Err(std::io::Error::other(format!("`{point}` is still mounted")));
+    if let Some(point) = crate::mount::mounted_below(folder)?.first() {
+        let what = format!("`{}` is still mounted", point.display());
+        return Err(std::io::Error::other(what));
     }
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -229,6 +229,44 @@ async fn r14_kept_storage_is_destroyed_when_the_goal_names_it_and_then_only() {
     host.stop().await;
 }
 
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_storage_that_cannot_be_destroyed_holds_up_no_other() {
+    let mut host = Host::new(&CharmText::new());
+    let ids: Vec<muster_model::name::StorageId> =
+        ["data/0", "data/1", "data/2"].map(|id| id.parse().unwrap()).into();
+    for id in &ids {
+        std::fs::create_dir_all(host.paths.backing(id).join("inner")).unwrap();
+    }
+    let foreign = host.paths.backing(&ids[0]).join("inner");
+    mount_memory(&foreign);
+    std::fs::write(foreign.join("file"), "").unwrap();
+    host.fake.want(|goal| goal.discard = ids.iter().cloned().collect());
+    host.start();
+    let told = host.until("word of the last", |state| {
+        let all: std::collections::BTreeMap<_, _> = state
+            .reports
+            .iter()
+            .filter_map(|report| match report {
+                ReportBody::Discarded { storage, trouble, .. } => Some((storage, trouble.clone())),
+                _ => None,
+            })
+            .collect();
+        (all.len() == 3).then(|| all.into_values().collect::<Vec<_>>())
+    });
+    let told = told.await;
+    assert!(told[0].contains("is still mounted"), "{told:?}");
+    assert_eq!(told[1..], ["", ""]);
+    assert!(foreign.join("file").exists(), "it is in another file system");
+    assert!(!host.paths.backing(&ids[2]).exists());
+    host.stop().await;
+}
+
+fn mount_memory(place: &std::path::Path) {
+    let (none, flags) = (None::<&str>, nix::mount::MsFlags::empty());
+    nix::mount::mount(Some("none"), place, Some("tmpfs"), flags, none).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
     let mut charm = CharmText::new();
