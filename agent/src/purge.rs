@@ -148,12 +148,22 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the folders below `folder`, and itself, that have nothing in them but such folders.
+/// Removes the folders below `folder`, and itself, that have nothing in them but such folders; none
+/// of another file system, or of what somebody mounted there.
 fn remove_empty(folder: &Path) -> io::Result<()> {
+    let folder = match fs::canonicalize(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        folder => folder?,
+    };
+    let foreign = mount::mounted_below(&folder)?;
+    remove_empty_but(&folder, &foreign)
+}
+
+fn remove_empty_but(folder: &Path, foreign: &[PathBuf]) -> io::Result<()> {
     for name in entries(folder)? {
         let path = folder.join(name);
-        if fs::symlink_metadata(&path)?.is_dir() {
-            remove_empty(&path)?;
+        if fs::symlink_metadata(&path)?.is_dir() && !foreign.contains(&path) {
+            remove_empty_but(&path, foreign)?;
         }
     }
     match fs::remove_dir(folder) {

@@ -282,6 +282,16 @@ async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
     let foreign = paths.juju.join("storage/other");
     std::fs::create_dir_all(&foreign).unwrap();
     std::fs::write(foreign.join("file"), "").unwrap();
+    // Nor is an empty folder of another file system, be that bound there from beside.
+    let (memory, bound) = (paths.juju.join("storage/memory"), paths.juju.join("storage/bound"));
+    let share = host.root().join("share");
+    for folder in [&memory, &bound, &share.join("spool")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    mount_memory(&memory);
+    std::fs::create_dir(memory.join("spool")).unwrap();
+    let bind = nix::mount::MsFlags::MS_BIND;
+    nix::mount::mount(Some(&share), &bound, None::<&str>, bind, None::<&str>).unwrap();
     // Another machine's agent is none of our business; nor is one that never was.
     let (own, other) = (("3", host.model()), ("4", host.model()));
     let who = |(machine, model): (&str, muster_model::name::ModelId)| {
@@ -304,9 +314,15 @@ async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
     };
     assert_eq!(left(&paths.muster), ["kept"]);
     assert_eq!(left(&paths.juju), ["storage"], "what somebody else put there stays");
-    assert_eq!(left(&paths.juju.join("storage")), ["other"]);
+    assert!(memory.join("spool").exists() && bound.join("spool").exists());
+    nix::mount::umount(&memory).unwrap();
+    nix::mount::umount(&bound).unwrap();
+    std::fs::remove_dir_all(&share).unwrap();
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!table.contains(host.root().to_str().unwrap()), "something is still mounted");
     // Once more: nothing is left to do.
     assert_eq!(purge(who(own)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+    let mut beside = left(&paths.juju.join("storage"));
+    beside.sort();
+    assert_eq!(beside, ["bound", "memory", "other"]);
 }
