@@ -276,13 +276,14 @@ fn release(d: &mut Deciding<'_>, storage: &Storage, removal: &mut Removal) -> Re
     if storage.attachment.is_some() {
         return Err(invalid(format!("storage \"{id}\" must be detached to be let go")));
     }
+    // Only what is on this host itself stays when nobody knows of it any more: a machine that is a
+    // container goes with what is in it, and nobody would be asked.
     let machine = storage.machine.and_then(|machine| d.get::<Machine>(machine));
-    if let Some(machine) = machine.filter(|machine| !machine.manual && !machine.host) {
+    if let Some(machine) = machine.filter(|machine| !machine.host) {
         return Err(Refusal::new(
             Code::Unsuitable,
             format!(
-                "cannot let go of storage \"{id}\": machine {} is there for its data alone, and \
-                 would go with it",
+                "cannot let go of storage \"{id}\": it would go with machine {}",
                 machine.id
             ),
         )
