@@ -161,7 +161,9 @@ pub(crate) fn ready(
 /// Takes a storage from wherever it is mounted, and its data if `destroy` says so.
 pub(crate) fn release(paths: &Paths, id: &StorageId, destroy: bool) -> Result<(), MountError> {
     // The last mounted is the first to go: mounts may lie on one another.
-    for entry in table().map_err(MountError::Table)?.iter().rev().filter(|entry| owns(entry, paths, id)) {
+    for entry in
+        table().map_err(MountError::Table)?.iter().rev().filter(|entry| owns(entry, paths, id))
+    {
         unmount(&entry.point)?;
     }
     let image = backing(paths, id, Provider::Loop);
@@ -197,7 +199,8 @@ pub(crate) fn present(paths: &Paths) -> Result<BTreeSet<StorageId>, MountError> 
             found.extend(named(&entry.path()));
         }
     }
-    let memory = table().map_err(MountError::Table)?.into_iter().filter(|entry| entry.kind == "tmpfs");
+    let memory =
+        table().map_err(MountError::Table)?.into_iter().filter(|entry| entry.kind == "tmpfs");
     let ours = memory.map(|entry| PathBuf::from(entry.source));
     found.extend(ours.filter(|at| at.starts_with(paths.backings())).filter_map(|at| named(&at)));
     Ok(found)

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) lease: Duration,
     /// Nobody answers.
     pub(crate) down: bool,
+    /// Its disk is full: it answers, and takes no report.
+    pub(crate) full: bool,
     /// The next commit whose effects are not empty is refused with this.
     pub(crate) refuse: Option<String>,
     /// So many reports of the machine itself are refused, whatever they say.
@@ -60,10 +62,18 @@ impl Fake {
         });
     }
 
+    /// Whether its disk is full.
+    pub(crate) fn fill(&self, full: bool) {
+        self.change(|state| state.full = full);
+    }
+
     fn answer(&self, report: &Report) -> Result<Receipt, ControllerError> {
         self.change(|state| {
             if state.down {
                 return Err(ControllerError::Passing(Box::from("down")));
+            }
+            if state.full {
+                return Err(ControllerError::Passing(Box::from("the disk is full")));
             }
             let mut receipt = Receipt { revision: state.goal.revision, ..Receipt::default() };
             match &report.body {
@@ -168,7 +178,9 @@ impl Controller for Fake {
                     if state.down {
                         return Err(ControllerError::Passing(Box::from("down")));
                     }
-                    if state.goal.revision > after {
+                    // Who is not known to be there is given nothing to do.
+                    let known = |report: &ReportBody| matches!(report, ReportBody::Facts { .. });
+                    if state.goal.revision > after && state.reports.iter().any(known) {
                         return Ok(Polled {
                             goal: Some(state.goal.clone()),
                             lease: Some(sent + state.lease),

@@ -53,6 +53,20 @@ impl Model {
         })
     }
 
+    /// The goal of `machine` for an agent that has seen it as of `after`: none while nothing has
+    /// touched it since. None either before the machine's facts are known: until then a unit may go
+    /// without anybody asking the agent, which must not begin upon it.
+    #[must_use]
+    pub fn newer_goal(
+        &self,
+        machine: MachineId,
+        after: Revision,
+        revision: Revision,
+    ) -> Option<Goal> {
+        self.facts(machine)?;
+        if self.touched_machine(machine) > after { self.goal(machine, revision) } else { None }
+    }
+
     /// Kept storage of a machine that is to be destroyed. On one that the substrate takes away all
     /// data goes with it.
     fn discards(&self, machine: &Machine) -> BTreeSet<StorageId> {

@@ -282,10 +282,7 @@ fn release(d: &mut Deciding<'_>, storage: &Storage, removal: &mut Removal) -> Re
     if let Some(machine) = machine.filter(|machine| !machine.host) {
         return Err(Refusal::new(
             Code::Unsuitable,
-            format!(
-                "cannot let go of storage \"{id}\": it would go with machine {}",
-                machine.id
-            ),
+            format!("cannot let go of storage \"{id}\": it would go with machine {}", machine.id),
         )
         .hint(format!("`muster remove-storage {id}` destroys the data")));
     }
