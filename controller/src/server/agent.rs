@@ -73,6 +73,7 @@ pub(super) async fn goal(
         // Its leads may be given away at this very moment: what it is told of them, and the lease
         // that it gets, is as of after that (R10).
         app.ledger.pass().await?;
+        app.hearing.returned(model, machine);
     }
     let present = app.ledger.estate().revision();
     let mut touched = app.ledger.wakers().follow(model, machine, present);
