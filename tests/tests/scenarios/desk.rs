@@ -60,6 +60,14 @@ impl Desk {
                 self.world.cut_off((self.current, machine), span);
                 Ok(String::new())
             }
+            ["late"] => {
+                self.world.faults.late_upkeep = 1000;
+                Ok(String::new())
+            }
+            ["prompt"] => {
+                self.world.faults.late_upkeep = 0;
+                self.world.upkeep().map(|()| String::new())
+            }
             ["lose", storage] => {
                 let storage = named(storage);
                 let record = self.model().storage(&storage).expect("the storage is there");

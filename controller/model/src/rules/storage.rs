@@ -11,7 +11,7 @@ use crate::refusal::{Code, Refusal};
 use crate::reply::{Outcome, Removal};
 use crate::status::{Status, StorageState};
 
-use super::{Deciding, deploy, invalid, kept};
+use super::{Deciding, attach, deploy, invalid, kept};
 
 /// Where charms look for file systems without a location of their own (hook contract, section 1.13).
 const MOUNTS: &str = "/var/lib/juju/storage";
@@ -164,6 +164,7 @@ pub(super) fn attach(
 ) -> Result<Outcome, Refusal> {
     let mut unit = d.live_unit(unit)?;
     for id in ids {
+        attach::unpromised(d, id)?;
         take_over(d, &mut unit, id)?;
     }
     d.put(unit);
@@ -250,6 +251,7 @@ pub(super) fn remove(
             }
             attachment.life.at_least(Life::Dying);
         }
+        attach::unpromised(d, id)?;
         storage.force |= force;
         if keep_data {
             release(d, &storage, &mut removal)?;
