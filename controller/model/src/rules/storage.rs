@@ -278,6 +278,10 @@ fn release(d: &mut Deciding<'_>, storage: &Storage, removal: &mut Removal) -> Re
     if storage.attachment.is_some() {
         return Err(invalid(format!("storage \"{id}\" must be detached to be let go")));
     }
+    if !storage.life.is_alive() {
+        let what = format!("the data of storage \"{id}\" is being destroyed, or is gone by now");
+        return Err(Refusal::new(Code::Dying, what));
+    }
     // Only what is on this host itself stays when nobody knows of it any more: a machine that is a
     // container goes with what is in it, and nobody would be asked.
     let machine = storage.machine.and_then(|machine| d.get::<Machine>(machine));
