@@ -160,17 +160,27 @@ pub(crate) fn ready(
 
 /// Takes a storage from wherever it is mounted, and its data if `destroy` says so.
 pub(crate) fn release(paths: &Paths, id: &StorageId, destroy: bool) -> Result<(), MountError> {
+    let table = table().map_err(MountError::Table)?;
+    let mut devices = BTreeSet::new();
     // The last mounted is the first to go: mounts may lie on one another.
-    for entry in
-        table().map_err(MountError::Table)?.iter().rev().filter(|entry| owns(entry, paths, id))
-    {
+    for entry in table.iter().rev().filter(|entry| owns(entry, paths, id)) {
         unmount(&entry.point)?;
+        if entry.source.starts_with("/dev/loop") {
+            devices.insert(PathBuf::from(&entry.source));
+        }
     }
     let image = backing(paths, id, Provider::Loop);
-    if let Ok(image) = fs::canonicalize(&image)
-        && let Some(device) = loop_device::find(&image)
-            .map_err(|source| MountError::Loop { path: image.clone(), source })?
+    let wrong = |source| MountError::Loop { path: image.clone(), source };
+    if let Ok(device) = fs::read_link(paths.device(id))
+        && device.exists()
+        && loop_device::was_made_for(&device, &image).map_err(wrong)?
     {
+        devices.insert(device);
+    }
+    if let Ok(image) = fs::canonicalize(&image) {
+        devices.extend(loop_device::find(&image).map_err(wrong)?);
+    }
+    for device in devices {
         detach(&device)?;
     }
     remove(&paths.device(id))?;
@@ -411,11 +421,7 @@ fn owns(entry: &Entry, paths: &Paths, id: &StorageId) -> bool {
     }
     if entry.source.starts_with("/dev/loop") {
         let image = backing(paths, id, Provider::Loop);
-        let Ok(image) = fs::canonicalize(image) else { return false };
-        return loop_device::find(&image)
-            .ok()
-            .flatten()
-            .is_some_and(|device| device == Path::new(&entry.source));
+        return loop_device::was_made_for(Path::new(&entry.source), &image).unwrap_or(false);
     }
     if entry.root == Path::new("/") {
         return false;
