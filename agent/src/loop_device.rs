@@ -91,7 +91,11 @@ fn mark(backing: &Path) -> io::Result<Mark> {
     let (Some(parent), Some(name)) = (backing.parent(), backing.file_name()) else {
         return Err(io::Error::other(format!("`{}` is no file of ours", backing.display())));
     };
-    let path = fs::canonicalize(parent)?.join(name);
+    let parent = match fs::canonicalize(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => parent.to_owned(),
+        parent => parent?,
+    };
+    let path = parent.join(name);
     let text =
         format!("muster {:.48}", Digest::of(path.as_os_str().as_encoded_bytes()).to_string());
     let mut mark = Mark::default();

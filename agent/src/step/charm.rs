@@ -39,7 +39,7 @@ enum DeployError {
     Archive(#[source] ArchiveError),
     #[error("the archive is not a charm")]
     Charm(#[source] muster_charms::charm::CharmError),
-    #[error("cannot write `{}`", path.display())]
+    #[error("cannot read or write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
 
@@ -114,8 +114,7 @@ impl Work {
             let path = path.to_owned();
             move |source| DeployError::Write { path, source }
         };
-        let old: Option<Kept> =
-            fs::read(&self.kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let old: Option<Kept> = read(&self.kept).map_err(write(&self.kept))?;
         let marker = self.charm.join(DEPLOYING);
         // Another revision of a resource: the files are those that are there, unless another charm
         // was half laid over them.
@@ -148,7 +147,10 @@ impl Work {
         self.reader.unpack(&opened, &fresh, &how).map_err(DeployError::Archive)?;
         let listing: BTreeMap<String, ItemKind> =
             inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
-        let mut there = self.laid().map_err(write(&self.laying))?;
+        let laid: Option<BTreeMap<String, char>> =
+            read(&self.laying).map_err(write(&self.laying))?;
+        // What deploys that did not come to their end may have laid, beside what is kept.
+        let mut there = laid.unwrap_or_default();
         there.extend(old.iter().flat_map(|old| old.listing.clone()));
         for path in muster_charms::upgrade::removals(&kinds(&there), &listing) {
             let path = self.charm.join(path);
@@ -177,15 +179,6 @@ impl Work {
             .map_err(write(&self.charm))?;
         remove_any(&self.laying).map_err(write(&self.laying))?;
         Ok(Arc::new(kept.charm))
-    }
-
-    /// What deploys that did not come to their end may have laid beside what is kept.
-    fn laid(&self) -> io::Result<BTreeMap<String, char>> {
-        match fs::read(&self.laying) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Moves each item of the new charm to its place. Folders come before what lies in them.
@@ -260,6 +253,15 @@ fn from_word(word: char) -> ItemKind {
 
 fn sync(folder: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
+}
+
+/// What was saved at `path`; none only where nothing was (R12).
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn save(path: &Path, kept: &impl Serialize) -> io::Result<()> {

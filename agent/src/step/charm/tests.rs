@@ -70,3 +70,19 @@ fn r01_r12_a_charm_is_deployed_only_when_its_bytes_are_on_disk() {
     synced.sync = |_| Err(io::Error::other("nothing is to be laid"));
     synced.deploy(&desk.archive, &desk.goal).unwrap();
 }
+
+#[test]
+fn r12_what_is_kept_of_the_old_charm_and_cannot_be_read_is_not_taken_for_nothing() {
+    let desk = Desk::new();
+    let work = desk.work(sync);
+    work.deploy(&desk.archive, &desk.goal).unwrap();
+    let kept = fs::read(&work.kept).unwrap();
+    fs::remove_file(&work.kept).unwrap();
+    // Whatever is wrong with it: a folder cannot be read as a file.
+    fs::create_dir(&work.kept).unwrap();
+    let error = work.deploy(&desk.archive, &desk.goal).unwrap_err();
+    assert!(error.to_string().contains("charm.json"), "{error}");
+    fs::remove_dir(&work.kept).unwrap();
+    fs::write(&work.kept, kept).unwrap();
+    work.deploy(&desk.archive, &desk.goal).unwrap();
+}
