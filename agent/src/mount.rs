@@ -187,9 +187,7 @@ pub(crate) fn release(paths: &Paths, id: &StorageId, destroy: bool) -> Result<()
     if destroy {
         remove(&image)?;
         // What somebody else mounted in it is not its data.
-        let folder = backing(paths, id, Provider::Rootfs);
-        crate::paths::remove_folder(&folder)
-            .map_err(|source| MountError::Remove { path: folder, source })?;
+        remove(&backing(paths, id, Provider::Rootfs))?;
     }
     Ok(())
 }
@@ -397,11 +395,8 @@ fn link(paths: &Paths, id: &StorageId, device: &Path) -> Result<PathBuf, MountEr
 }
 
 fn remove(path: &Path) -> Result<(), MountError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(MountError::Remove { path: path.to_owned(), source }),
-        Ok(()) => Ok(()),
-    }
+    crate::paths::remove(path)
+        .map_err(|source| MountError::Remove { path: path.to_owned(), source })
 }
 
 fn unmount(point: &Path) -> Result<(), MountError> {

@@ -174,8 +174,19 @@ pub fn private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
+/// Removes whatever is at a path, or nothing: a folder with what is in it, unless something foreign is
+/// mounted there; of a link the link.
+pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if found.is_dir() => remove_folder(path),
+        Ok(_) => std::fs::remove_file(path),
+    }
+}
+
 /// Removes a folder unless something foreign is mounted in it: what is under a mount is not ours.
-pub(crate) fn remove_folder(folder: &Path) -> std::io::Result<()> {
+fn remove_folder(folder: &Path) -> std::io::Result<()> {
     if let Some(point) = crate::mount::mounted_below(folder)?.first() {
         let what = format!("`{}` is still mounted", point.display());
         return Err(std::io::Error::other(what));

@@ -24,7 +24,7 @@ use crate::hook::starting::Starters;
 use crate::journal::{Journal, JournalError};
 use crate::links;
 use crate::lock::Held;
-use crate::paths::private_folder;
+use crate::paths::{private_folder, remove};
 use crate::random;
 use crate::rest::Rest;
 use crate::room;
@@ -444,12 +444,8 @@ impl Unit {
     async fn forget(&self) -> Result<(), StepError> {
         step::remove_folders(self).await?;
         let private = self.world.settings.paths.private(&self.name);
-        match std::fs::remove_dir_all(&private) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(JournalError::Write { path: private, source: error }.into())
-            }
-            _ => Ok(()),
-        }
+        remove(&private)
+            .map_err(|source| JournalError::Write { path: private.clone(), source }.into())
     }
 }
 

@@ -28,6 +28,7 @@ use thiserror::Error;
 
 use super::StepError;
 use crate::fetch::{self, blocking};
+use crate::paths::remove;
 use crate::unit::Unit;
 
 const DEPLOYING: &str = ".juju-deploying";
@@ -122,7 +123,7 @@ impl Work {
             && self.charm.join(DEPLOYED).exists()
             && !marker.exists()
         {
-            remove_any(&self.laying).map_err(write(&self.laying))?;
+            remove(&self.laying).map_err(write(&self.laying))?;
             return Ok(Arc::new(old.charm.clone()));
         }
         let opened = Archive::open(archive).map_err(DeployError::Archive)?;
@@ -140,7 +141,7 @@ impl Work {
         let marker = self.charm.join(DEPLOYING);
         fs::write(&marker, format!("{}\n", goal.url)).map_err(write(&marker))?;
         let fresh = self.folder.join(".charm-new");
-        remove_any(&fresh).map_err(write(&fresh))?;
+        remove(&fresh).map_err(write(&fresh))?;
         // Its files are moved to their places, and synced there.
         let (limits, expected) = (Limits::charm(), Some(goal.digest));
         let how = Unpack { limits, strip: 0, expected, durable: false };
@@ -154,7 +155,7 @@ impl Work {
         there.extend(old.iter().flat_map(|old| old.listing.clone()));
         for path in muster_charms::upgrade::removals(&kinds(&there), &listing) {
             let path = self.charm.join(path);
-            remove_any(&path).map_err(write(&path))?;
+            remove(&path).map_err(write(&path))?;
         }
         let words: BTreeMap<String, char> =
             listing.iter().map(|(path, kind)| (path.clone(), word(*kind))).collect();
@@ -168,7 +169,7 @@ impl Work {
         fs::write(&revision, goal.url.revision.to_string()).map_err(write(&revision))?;
         let kept = Kept { digest: goal.digest, charm, listing: words };
         save(&self.kept, &kept).map_err(write(&self.kept))?;
-        remove_any(&fresh).map_err(write(&fresh))?;
+        remove(&fresh).map_err(write(&fresh))?;
         // Until all of it is on disk the marker stays, and whoever starts again lays everything anew:
         // a sync that failed is not to be tried once more (R1).
         (self.sync)(&self.charm).map_err(write(&self.charm))?;
@@ -177,7 +178,7 @@ impl Work {
         fs::File::open(&self.charm)
             .and_then(|folder| folder.sync_all())
             .map_err(write(&self.charm))?;
-        remove_any(&self.laying).map_err(write(&self.laying))?;
+        remove(&self.laying).map_err(write(&self.laying))?;
         Ok(Arc::new(kept.charm))
     }
 
@@ -189,9 +190,9 @@ impl Work {
             let is_folder = there.as_ref().is_ok_and(fs::Metadata::is_dir);
             let done = match listed {
                 Listed::Folder if is_folder => Ok(()),
-                Listed::Folder => remove_any(&to).and_then(|()| fs::create_dir(&to)),
+                Listed::Folder => remove(&to).and_then(|()| fs::create_dir(&to)),
                 Listed::File { .. } | Listed::Link { .. } => {
-                    let cleared = if is_folder { fs::remove_dir_all(&to) } else { Ok(()) };
+                    let cleared = if is_folder { remove(&to) } else { Ok(()) };
                     cleared.and_then(|()| fs::rename(&from, &to))
                 }
             };
@@ -271,15 +272,6 @@ fn save(path: &Path, kept: &impl Serialize) -> io::Result<()> {
     io::Write::write_all(&mut file, &bytes)?;
     file.sync_all()?;
     fs::rename(fresh, path)
-}
-
-fn remove_any(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    }
 }
 
 #[cfg(test)]

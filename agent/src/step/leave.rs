@@ -6,7 +6,7 @@ use muster_resolver::{Progress, StorageSeen};
 use super::StepError;
 use crate::fetch::blocking;
 use crate::mount;
-use crate::paths::remove_folder;
+use crate::paths::remove;
 use crate::unit::Unit;
 
 pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
@@ -60,7 +60,7 @@ fn held_by_another(unit: &Unit, id: &StorageId) -> bool {
 pub(crate) async fn remove_folders(unit: &Unit) -> Result<(), StepError> {
     let paths = &unit.world.settings.paths;
     let folders = [paths.unit(&unit.name), paths.tools(&unit.name)];
-    blocking(move || folders.iter().try_for_each(|folder| remove_folder(folder)))
+    blocking(move || folders.iter().try_for_each(|folder| remove(folder)))
         .await?
         .map_err(|error| StepError::Leave(error.to_string()))
 }
