@@ -87,6 +87,12 @@ impl Paths {
         self.logs.join(format!("{}.log", unit.tag()))
     }
 
+    /// Which logs this agent has begun, an empty file for each: they outlive their units.
+    #[must_use]
+    pub fn log_notes(&self) -> PathBuf {
+        self.muster.join("logs")
+    }
+
     /// What only the agent knows of a unit.
     #[must_use]
     pub fn private(&self, unit: &UnitName) -> PathBuf {
@@ -172,6 +178,20 @@ pub fn private_folder(path: &Path) -> std::io::Result<()> {
 
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+/// What is in a folder, in order; nothing, if it is not there.
+pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
+    let found = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        found => found?,
+    };
+    let mut names = Vec::new();
+    for entry in found {
+        names.push(entry?.file_name());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Removes whatever is at a path, or nothing: a folder with what is in it, unless something foreign is

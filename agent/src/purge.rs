@@ -15,7 +15,8 @@ use crate::config::Settings;
 use crate::identity;
 use crate::machine;
 use crate::mount::{self, MountError};
-use crate::paths::{Paths, private_folder, remove};
+use crate::paths::{Paths, entries, private_folder, remove};
+use crate::unit_log;
 
 /// Why something of an agent is still there.
 #[derive(Debug, Error)]
@@ -79,6 +80,10 @@ pub async fn purge(
             remove(&link).map_err(wrong(link.clone()))?;
         }
     }
+    for log in unit_log::begun(paths).map_err(wrong(paths.log_notes()))? {
+        remove(&log).map_err(wrong(log.clone()))?;
+    }
+    remove_empty(&paths.logs).map_err(wrong(paths.logs.clone()))?;
     remove_empty(&paths.juju).map_err(wrong(paths.juju.clone()))?;
     let kept = keep(paths, &format!("{model}-{id}"))?;
     for name in entries(&paths.muster).map_err(wrong(paths.muster.clone()))? {
@@ -116,20 +121,6 @@ fn keep(paths: &Paths, whose: &str) -> Result<Vec<PathBuf>, PurgeError> {
     }
     let names = entries(&folder).map_err(wrong(&folder))?;
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
-}
-
-/// What is in a folder, in order; nothing, if it is not there.
-fn entries(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-    let found = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        found => found?,
-    };
-    let mut names = Vec::new();
-    for entry in found {
-        names.push(entry?.file_name());
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Removes the folders below `folder`, and itself, that have nothing in them but such folders; none

@@ -103,7 +103,7 @@ impl Unit {
         links::link(&paths.all_tools(), &paths.tools(&name)).map_err(prepare)?;
         let ending = CancellationToken::new();
         let server = Server::start(&paths.socket(&name), ending.clone()).map_err(prepare)?;
-        let log = UnitLog::open(&name, &paths.log(&name), world.spool.clone(), world.clock);
+        let log = UnitLog::open(&name, paths, world.spool.clone(), world.clock);
         let charm = step::read_charm(&private);
         let seen = Seen { boot: world.boot.to_string(), ..Seen::default() };
         let mut unit = Unit {

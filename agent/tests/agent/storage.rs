@@ -282,6 +282,10 @@ async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
     let foreign = paths.juju.join("storage/other");
     std::fs::create_dir_all(&foreign).unwrap();
     std::fs::write(foreign.join("file"), "").unwrap();
+    // Logs are its own, also of units that have left; those beside them are not.
+    for name in ["unit-wiki-0.log.1", "unit-other-0.log"] {
+        std::fs::write(paths.logs.join(name), "").unwrap();
+    }
     // Nor is an empty folder of another file system, be that bound there from beside.
     let (memory, bound) = (paths.juju.join("storage/memory"), paths.juju.join("storage/bound"));
     let share = host.root().join("share");
@@ -313,6 +317,7 @@ async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
         names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(left(&paths.muster), ["kept"]);
+    assert_eq!(left(&paths.logs), ["unit-other-0.log"]);
     assert_eq!(left(&paths.juju), ["storage"], "what somebody else put there stays");
     assert!(memory.join("spool").exists() && bound.join("spool").exists());
     nix::mount::umount(&memory).unwrap();
