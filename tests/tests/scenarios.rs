@@ -99,6 +99,11 @@ fn storage_is_promised_to_one_unit_at_a_time() {
 }
 
 #[test]
+fn by_force_a_container_goes_with_all_that_runs_in_it() {
+    check("forced-machine.muster");
+}
+
+#[test]
 fn data_on_this_host_itself_outlives_its_machine_and_model() {
     check("kept-storage-host.muster");
 }
