@@ -40,7 +40,9 @@ enum DeployError {
     Archive(#[source] ArchiveError),
     #[error("the archive is not a charm")]
     Charm(#[source] muster_charms::charm::CharmError),
-    #[error("cannot read or write `{}`", path.display())]
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
 
@@ -115,7 +117,7 @@ impl Work {
             let path = path.to_owned();
             move |source| DeployError::Write { path, source }
         };
-        let old: Option<Kept> = read(&self.kept).map_err(write(&self.kept))?;
+        let old: Option<Kept> = read(&self.kept)?;
         let marker = self.charm.join(DEPLOYING);
         // Another revision of a resource: the files are those that are there, unless another charm
         // was half laid over them.
@@ -148,8 +150,7 @@ impl Work {
         self.reader.unpack(&opened, &fresh, &how).map_err(DeployError::Archive)?;
         let listing: BTreeMap<String, ItemKind> =
             inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
-        let laid: Option<BTreeMap<String, char>> =
-            read(&self.laying).map_err(write(&self.laying))?;
+        let laid: Option<BTreeMap<String, char>> = read(&self.laying)?;
         // What deploys that did not come to their end may have laid, beside what is kept.
         let mut there = laid.unwrap_or_default();
         there.extend(old.iter().flat_map(|old| old.listing.clone()));
@@ -257,11 +258,12 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 /// What was saved at `path`; none only where nothing was (R12).
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, DeployError> {
+    let wrong = |source| DeployError::Read { path: path.to_owned(), source };
     match fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|error| wrong(error.into()))?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(wrong(error)),
     }
 }
 
