@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) lease: Duration,
     /// Nobody answers.
     pub(crate) down: bool,
+    /// The machine's facts were told once.
+    pub(crate) known: bool,
     /// Its disk is full: it answers, and takes no report.
     pub(crate) full: bool,
     /// The next commit whose effects are not empty is refused with this.
@@ -155,6 +157,7 @@ impl Fake {
                     }
                     receipt.leader_settings = state.leader_settings.0;
                 }
+                ReportBody::Facts { .. } => state.known = true,
                 _ => {}
             }
             state.reports.push(report.body.clone());
@@ -179,8 +182,7 @@ impl Controller for Fake {
                         return Err(ControllerError::Passing(Box::from("down")));
                     }
                     // Who is not known to be there is given nothing to do.
-                    let known = |report: &ReportBody| matches!(report, ReportBody::Facts { .. });
-                    if state.goal.revision > after && state.reports.iter().any(known) {
+                    if state.goal.revision > after && state.known {
                         return Ok(Polled {
                             goal: Some(state.goal.clone()),
                             lease: Some(sent + state.lease),
