@@ -27,6 +27,8 @@ impl Host {
         StorageGoal {
             life: Life::Alive,
             destroy: false,
+            force: false,
+            created: false,
             kind,
             provider,
             size_mib: 16,
@@ -142,6 +144,35 @@ fn r14_data_that_is_gone_is_said_to_be_gone_and_not_made_anew() {
     let host = Host::new();
     ready(&host.paths, &id(), &host.goal(Provider::Tmpfs, StorageKind::Filesystem), Data::Kept)
         .unwrap();
+}
+
+#[test]
+fn r14_an_image_that_is_renamed_or_removed_while_it_is_used_leaves_nothing_behind() {
+    if !root_only() {
+        return;
+    }
+    for kind in [StorageKind::Filesystem, StorageKind::Block] {
+        for renamed in [true, false] {
+            let host = Host::new();
+            let goal = host.goal(Provider::Loop, kind);
+            let made = ready(&host.paths, &id(), &goal, Data::New).unwrap();
+            let image = host.paths.backing(&id()).with_extension("img");
+            let device = loop_device::find(&image).unwrap().unwrap();
+            let there = Path::new("/sys/block").join(device.file_name().unwrap()).join("loop");
+            assert!(there.exists());
+            if renamed {
+                fs::rename(&image, image.with_extension("away")).unwrap();
+            } else {
+                fs::remove_file(&image).unwrap();
+            }
+            if kind == StorageKind::Filesystem {
+                assert_eq!(ready(&host.paths, &id(), &goal, Data::Kept).unwrap(), made);
+            }
+            release(&host.paths, &id(), false).unwrap();
+            assert_eq!(host.mounts(), 0);
+            assert!(!there.exists(), "{kind:?}, renamed: {renamed}: the device is still taken");
+        }
+    }
 }
 
 #[test]
