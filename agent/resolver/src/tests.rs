@@ -18,6 +18,7 @@ mod leaving;
 mod property;
 mod relations;
 mod sequences;
+mod storage;
 mod trouble;
 
 /// One unit, `wiki/0`, and what the world is to it.

@@ -245,9 +245,6 @@ pub fn lapsed(estate: &Estate, heard: &Heard) -> Vec<Matter> {
                 if !unit.life.is_alive() {
                     matters.push(Matter::Unit(id, unit.name.clone()));
                 }
-                let forced = |id: &&StorageId| model.storage(id).is_some_and(|s| s.force);
-                let storages = unit.storages.iter().filter(forced).cloned();
-                matters.extend(storages.map(|storage| Matter::Storage(id, storage)));
             }
             matters.push(Matter::Machine(id, machine));
         }

@@ -32,7 +32,7 @@ pub(crate) fn facts(machine: MachineId) -> ReportBody {
 }
 
 impl Fake {
-    async fn tell(&self, body: ReportBody) {
+    pub(crate) async fn tell(&self, body: ReportBody) {
         self.agent.report(&Report { model: self.model, body }).await.unwrap();
     }
 

@@ -212,8 +212,6 @@ pub(crate) fn take_over(
     }
     let location = muster_charms::storage::mount_point(MOUNTS, &id.name, spec, id.number);
     kept::unlist(d, &storage);
-    // What was taken from its last unit by force is no other than any.
-    storage.force = false;
     storage.attachment = Some(Attachment {
         unit: unit.name.clone(),
         life: Life::Alive,
