@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub(crate) use machine::short;
 
+use muster_api::body::Preparation;
 use muster_model::life::Life;
 use muster_model::name::{MachineId, ModelId};
 use muster_model::record::{InstanceRecord, Machine};
@@ -88,7 +89,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Provisioner {
     plan: Arc<Plan>,
-    said: Arc<Mutex<String>>,
+    said: Arc<Mutex<Preparation>>,
     /// What is being made or removed at the moment.
     tasks: TaskTracker,
     /// Nothing more is begun.
@@ -101,22 +102,27 @@ impl Provisioner {
     /// A provisioner that follows `plan`.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
+        // Whoever asks before the substrate was looked at must not take it for ready.
+        let said = match plan.substrate {
+            Some(_) => Preparation::Busy("preparing this host".to_owned()),
+            None => Preparation::Ready,
+        };
         Provisioner {
             plan: Arc::new(plan),
-            said: Arc::default(),
+            said: Arc::new(Mutex::new(said)),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         }
     }
 
-    /// What it does at the moment, for people who wait; empty if nothing.
+    /// Whether machines can be made, for people who wait.
     #[must_use]
-    pub fn says(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn says(&self) -> Preparation {
+        lock(&self.said).clone()
     }
 
-    fn say(&self, what: String) {
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    fn say(&self, what: Preparation) {
+        *lock(&self.said) = what;
     }
 
     /// Follows the estate until `shutdown`; then lets what has begun come to its end.
@@ -198,38 +204,39 @@ impl Provisioner {
         let Some(substrate) = self.plan.substrate.clone() else { return };
         let this = self.clone();
         let prepared = tokio::task::spawn_blocking(move || {
-            let mut tell = |progress: Progress| match progress {
-                Progress::Step(what) => this.say(what),
-                Progress::Bytes { done, expected } => {
-                    this.say(format!(
+            let mut tell = |progress: Progress| {
+                this.say(Preparation::Busy(match progress {
+                    Progress::Step(what) => what,
+                    Progress::Bytes { done, expected } => format!(
                         "making the root of machines: {} of about {} MiB",
                         done >> 20,
                         expected >> 20
-                    ));
-                }
+                    ),
+                }));
             };
             let root = substrate.ensure_root(&mut tell);
-            this.say(String::new());
-            root?;
+            // Machines that are there have theirs, which nobody changes.
             substrate.ensure_network()?;
-            substrate.revive()
-        });
-        match prepared.await {
-            Ok(Ok(revived)) => {
-                for (name, result) in revived {
-                    match result {
-                        Ok(_) => tracing::info!(machine = name, "started again"),
-                        Err(error) => {
-                            tracing::warn!(machine = name, error = %crate::Chain(&error), "cannot be started");
-                        }
+            for (name, result) in substrate.revive()? {
+                match result {
+                    Ok(_) => tracing::info!(machine = name, "started again"),
+                    Err(error) => {
+                        tracing::warn!(machine = name, error = %crate::Chain(&error), "cannot be started");
                     }
                 }
             }
+            root
+        });
+        match prepared.await {
+            Ok(Ok(_)) => self.say(Preparation::Ready),
             Ok(Err(error)) => {
                 tracing::warn!(error = %crate::Chain(&error), "the substrate is not ready");
-                self.say(format!("cannot make machines: {}", crate::Chain(&error)));
+                self.say(Preparation::Failed(crate::Chain(&error).to_string()));
             }
-            Err(error) => tracing::error!(%error, "a thread of the provisioner failed"),
+            Err(error) => {
+                tracing::error!(%error, "a thread of the provisioner failed");
+                self.say(Preparation::Failed("a thread of the controller failed".to_owned()));
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use muster_api::body::Preparation;
 use muster_model::command::{Command, EstateCommand};
 use muster_model::name::{MachineId, ModelId};
 use muster_model::record::{InstanceRecord, Limit, Machine, Subject};
@@ -112,6 +113,7 @@ impl Provisioner {
             .await
             .map_err(ProvisionError::Thread)?
             .map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
+        self.say(Preparation::Ready);
         report(ledger, model, id, |r| {
             r.instance = Some(made.name.clone());
             r.state = Instance::Running;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use muster_api::body::Preparation;
 use muster_model::model_config::option;
 use muster_model::record::TokenHash;
 use muster_resources::Digest;
@@ -60,7 +61,10 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
     let token = mint()?;
     let hash = TokenHash(Digest::of(token.as_bytes())).to_string();
     place.init(&name, act.cloud.as_str(), &hash)?;
-    let made = finish(session, act, &place, &name, token, &settings).await;
+    let made = match finish(session, act, &place, &name, token, &settings).await {
+        Ok(on) => root(session, &on).await.map(|()| on),
+        Err(failure) => Err(failure),
+    };
     let on = match made {
         Ok(on) => on,
         Err(failure) if act.keep_broken => return Err(failure),
@@ -69,10 +73,10 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
             if place.ended(ENDS).await? {
                 place.remove()?;
             }
+            session.change(|contents| contents.forget(&name))?;
             return Err(failure);
         }
     };
-    root(session, &on).await?;
     if let Some(model) = &act.add_model {
         let model = AddModel {
             name: model.parse().map_err(|error| Failure::tried("cannot add a model", &error))?,
@@ -199,23 +203,30 @@ async fn answers(
     result
 }
 
-/// Shows what the substrate does, such as making the root that machines stand on, until it rests.
+/// Shows what the substrate does, such as making the root that machines stand on, until machines
+/// can be made.
 async fn root(session: &mut Session<'_>, on: &Controller) -> Result<(), Failure> {
     let wheel = progress::wheel(session.desk, "Preparing this host");
     let mut said = String::new();
-    loop {
-        let body = on.client.controller().await.map_err(|error| on.failed(error))?;
-        if body.substrate.is_empty() {
-            wheel.finish_and_clear();
-            return Ok(());
-        }
-        wheel.set_message(body.substrate.clone());
-        if !session.desk.draws() && body.substrate != said {
-            session.desk.say(&body.substrate);
-            said = body.substrate;
+    let result = loop {
+        let doing = match on.client.controller().await.map(|body| body.substrate) {
+            Ok(Preparation::Ready) => break Ok(()),
+            Ok(Preparation::Busy(doing)) => doing,
+            Ok(Preparation::Failed(why)) => {
+                break Err(Failure::new(format!("this host cannot make machines: {why}"))
+                    .hint("Mend it, and run the same command again."));
+            }
+            Err(error) => break Err(on.failed(error)),
+        };
+        wheel.set_message(doing.clone());
+        if !session.desk.draws() && doing != said {
+            session.desk.say(&doing);
+            said = doing;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
-    }
+    };
+    wheel.finish_and_clear();
+    result
 }
 
 pub(super) async fn start(session: &mut Session<'_>, act: &StartController) -> Result<(), Failure> {
