@@ -66,8 +66,8 @@ fn memory_mib() -> u64 {
 /// The memory that the machine's control groups leave it, in MiB. In version 1 no limit is a number
 /// that no machine has.
 fn memory_within(groups: &Path) -> Option<u64> {
-    let limit = number(groups, "memory.max")
-        .or_else(|| number(groups, "memory/memory.limit_in_bytes"))?;
+    let limit =
+        number(groups, "memory.max").or_else(|| number(groups, "memory/memory.limit_in_bytes"))?;
     u64::try_from(limit).ok().map(|bytes| bytes >> 20)
 }
 

@@ -11,7 +11,7 @@ mod machine;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -251,17 +251,24 @@ impl Provisioner {
         self.tasks.close();
         self.tasks.wait().await;
         let plan = Arc::clone(&self.plan);
-        tokio::task::spawn_blocking(move || {
-            let kept = host::stop_all(&plan.host_root, &plan.agent);
-            // An agent of this host that does not go keeps no other machine.
-            if let Some(substrate) = &plan.substrate {
-                substrate.kill_all().map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
-            }
-            kept
-        })
-        .await
-        .map_err(ProvisionError::Thread)?
+        let removing = move || remove_made(plan.substrate.as_ref(), &plan.host_root, &plan.agent);
+        tokio::task::spawn_blocking(removing).await.map_err(ProvisionError::Thread)?
     }
+}
+
+/// Removes by their records the agents of this host below `host_root`, with the agent's own program,
+/// and the machines; answers where the data of kept storage is.
+pub(crate) fn remove_made(
+    substrate: Option<&Substrate>,
+    host_root: &Path,
+    agent: &Path,
+) -> Result<Vec<String>, ProvisionError> {
+    let kept = host::stop_all(host_root, agent);
+    // An agent of this host that does not go keeps no other machine.
+    if let Some(substrate) = substrate {
+        substrate.kill_all().map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
+    }
+    kept
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

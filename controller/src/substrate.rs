@@ -355,7 +355,9 @@ fn network_of(settings: &Settings, state: &Path) -> Result<Network, SubstrateErr
         || u8::from_str_radix(tag.get(..2).unwrap_or("0"), 16).unwrap_or(0) % 254,
         |record| record.number - 1,
     );
-    let network = |number| Network { tag: tag.clone(), prefix: settings.prefix, number };
+    // Addresses that were given out stay, whatever the settings say by now.
+    let prefix = known.as_ref().and_then(|record| record.prefix).unwrap_or(settings.prefix);
+    let network = |number| Network { tag: tag.clone(), prefix, number };
     if let Some(record) = known {
         return Ok(network(record.number));
     }
@@ -363,7 +365,10 @@ fn network_of(settings: &Settings, state: &Path) -> Result<Network, SubstrateErr
     let mut things = network.things();
     things.push(Thing::Path(Path::new("/run/muster").join(&tag)));
     let next = *network::INDICES.start();
-    record::save(state, &NetworkRecord { tag, number: network.number, next, things })?;
+    record::save(
+        state,
+        &NetworkRecord { tag, prefix: Some(prefix), number: network.number, next, things },
+    )?;
     Ok(network)
 }
 

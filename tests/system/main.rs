@@ -13,6 +13,8 @@ mod c_controller_killed;
 #[cfg(test)]
 mod d_two_models;
 #[cfg(test)]
+mod e_limits;
+#[cfg(test)]
 mod e_scale;
 #[cfg(test)]
 mod f_config;
@@ -20,6 +22,8 @@ mod f_config;
 mod g_removed;
 #[cfg(test)]
 mod h_host_with_systemd;
+#[cfg(test)]
+mod i_bootstrap;
 #[cfg(test)]
 mod killer;
 #[cfg(test)]

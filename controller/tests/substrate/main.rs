@@ -151,7 +151,8 @@ print(machine.memory_mib(), machine.cores())'";
     assert_eq!(ok(substrate, "one", charm), "512 1");
     let groups = "cd /sys/fs/cgroup && cat memory/memory.limit_in_bytes || cat memory.max";
     assert_eq!(ok(substrate, "one", &format!("({groups}) 2>/dev/null")), (512 << 20).to_string());
-    let all = ok(substrate, "one", "awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo; nproc");
+    let all =
+        ok(substrate, "one", "awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo; nproc");
     let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
     substrate.create(&HostSpec { binds: vec![layer()], ..spec("free") }).unwrap();
     assert_eq!(ok(substrate, "free", charm), all);
