@@ -8,6 +8,7 @@
 mod firewall;
 mod host;
 mod machine;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -129,7 +130,8 @@ impl Provisioner {
     pub async fn run(self, ledger: Ledger, shutdown: CancellationToken) {
         self.prepare().await;
         let doors = firewall::follow(self.clone(), ledger.clone(), shutdown.clone());
-        tokio::join!(doors, self.follow(ledger, shutdown));
+        let turns = turns::follow(self.clone(), ledger.clone(), shutdown.clone());
+        tokio::join!(doors, turns, self.follow(ledger, shutdown));
     }
 
     async fn follow(&self, ledger: Ledger, shutdown: CancellationToken) {
@@ -316,9 +318,11 @@ enum Need {
 }
 
 fn needs(machine: &Machine, instance: &InstanceRecord) -> Need {
+    // One that ran and broke has data that a new one would not.
+    let made = matches!(instance.status.value, Instance::Running | Instance::Error);
     match machine.life {
         Life::Dead if !instance.gone => Need::Removing,
-        Life::Alive if instance.status.value != Instance::Running => Need::Making,
+        Life::Alive if !made => Need::Making,
         Life::Alive | Life::Dying | Life::Dead => Need::Nothing,
     }
 }

@@ -238,7 +238,8 @@ pub(crate) fn short(model: ModelId) -> String {
     model.to_string().chars().take(6).collect()
 }
 
-fn limits(host: &Host) -> BTreeMap<String, Limit> {
+/// Whether each limit that was asked for holds.
+pub(super) fn limits(host: &Host) -> BTreeMap<String, Limit> {
     let mut all = BTreeMap::new();
     for (key, enforcement) in [("cores", &host.limits.cores), ("mem", &host.limits.mem)] {
         match enforcement {
@@ -254,7 +255,8 @@ fn limits(host: &Host) -> BTreeMap<String, Limit> {
     all
 }
 
-async fn report(
+/// Tells the model of a machine; what `fill` leaves as it is stays unknown.
+pub(super) async fn report(
     ledger: &Ledger,
     model: ModelId,
     machine: MachineId,

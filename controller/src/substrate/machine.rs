@@ -110,7 +110,8 @@ impl Substrate {
         self.start(name)
     }
 
-    /// Starts every machine that shall run and does not, as after a reboot of the host.
+    /// Starts every machine that shall run and does not: after a reboot of the host, or because it was
+    /// powered off from inside or ended too often.
     ///
     /// # Errors
     ///

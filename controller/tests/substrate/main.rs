@@ -242,14 +242,20 @@ fn machines_outlive_the_controller_and_come_back() {
                 .is_ok_and(|o| o.status == 0)
     });
 
-    // `poweroff` inside: it stays off, and says so; and is started when asked.
+    // `poweroff` inside: it stays off, and says so; the next start of the controller brings it back.
+    let (send, turns) = std::sync::mpsc::channel();
+    substrate.on_turn(move |name| send.send(name.to_owned()).unwrap());
     sh(&substrate, "one", "systemctl poweroff");
-    until(
-        "the machine to be off",
-        || matches!(substrate.get("one").unwrap().state, HostState::Ended(why) if why.contains("powered off")),
-    );
-    assert!(substrate.revive().unwrap().is_empty());
-    substrate.start("one").unwrap();
+    assert_eq!(turns.recv_timeout(Duration::from_secs(60)).unwrap(), "one");
+    let off = substrate.get("one").unwrap().state;
+    assert!(matches!(off, HostState::Ended(why) if why.contains("powered off")));
+    drop(substrate);
+    let substrate = world.open().clone();
+    let off = substrate.get("one").unwrap().state;
+    assert!(matches!(off, HostState::Ended(why) if why.contains("powered off")));
+    let revived = substrate.revive().unwrap();
+    assert_eq!((revived.len(), revived[0].0.as_str()), (1, "one"));
+    assert_eq!(ok(&substrate, "one", "cat /root/word"), "kept");
 
     // The host reboots: nothing runs, nothing is mounted, the boot is another.
     drop(substrate);
