@@ -195,8 +195,12 @@ impl Substrate {
         let mut apt = hold(&inner.apt);
         if inner.settings.apt_cache && apt.is_none() {
             let listener = inner.network.listen(APT_CACHE_PORT)?;
+            let settings = &inner.settings;
+            // Whoever has no mirrors has no root, and is told so there.
+            let lines = sources::lines(&settings.suite, settings.mirror.as_deref());
             let upstream = apt_cache::Upstream {
-                proxy: inner.settings.http_proxy.clone(),
+                proxy: settings.http_proxy.clone(),
+                secure: sources::secure(&lines.unwrap_or_default()),
                 allow_loopback: false,
             };
             let folder = inner.settings.cache_root.join("apt");
