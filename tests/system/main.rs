@@ -13,7 +13,7 @@ mod c_controller_killed;
 #[cfg(test)]
 mod d_two_models;
 #[cfg(test)]
-mod e_limits;
+mod e_machine;
 #[cfg(test)]
 mod e_scale;
 #[cfg(test)]
