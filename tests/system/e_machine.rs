@@ -10,6 +10,8 @@ use crate::c_controller_killed::{controllers, end};
 use crate::stand::{CONTROLLER, OrFail, stand};
 
 const MODEL: &str = "machine";
+/// Or it is a matter of a minute.
+const ACCURATE: &str = "--timer-property=AccuracySec=10ms";
 
 #[test]
 fn e_a_machine_has_what_was_asked_for_and_comes_back_when_it_was_powered_off() {
@@ -23,7 +25,7 @@ fn e_a_machine_has_what_was_asked_for_and_comes_back_when_it_was_powered_off() {
     assert!(hardware.contains(" cores=1 mem=1024M "), "{hardware}");
     assert_eq!(machine["not-enforced"], Value::Null);
 
-    let off = ["systemd-run", "--quiet", "--on-active=1", "systemctl", "poweroff"];
+    let off = ["systemd-run", "--quiet", "--on-active=1", ACCURATE, "systemctl", "poweroff"];
     hand.run(&[&["exec", "--machine", "0", "--"], &off[..]].concat()).or_fail();
     is(&hand, "error", "it was powered off from inside");
     for pid in controllers() {
