@@ -1,10 +1,12 @@
 //! (e) What a machine was asked to have is what its agent finds there; and one that somebody powers off
-//! from inside is told of, and comes back.
+//! from inside is told of, and comes back. So do the host's rules for machines.
 
 use std::time::{Duration, Instant};
 
+use muster_tests::call::Call;
 use muster_tests::demo::{Hand, stand as demo};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::c_controller_killed::{controllers, end};
 use crate::stand::{CONTROLLER, OrFail, stand};
@@ -40,6 +42,22 @@ fn e_a_machine_has_what_was_asked_for_and_comes_back_when_it_was_powered_off() {
     );
     let model = format!("{CONTROLLER}:{MODEL}");
     hand.bare(&["destroy-model", &model, "--no-prompt"]).run().or_fail();
+}
+
+#[test]
+fn e_rules_of_the_host_that_somebody_cleared_are_made_anew() {
+    stand();
+    let state = format!("/var/lib/muster/controllers/{CONTROLLER}/hosts");
+    let tag = hex::encode(Sha256::digest(state.as_bytes()));
+    let table = format!("muster_{}", &tag[..8]);
+    let nft = |verb: &str| Call::new("nft").args([verb, "table", "inet", &table]).run();
+    let before = nft("list").or_fail();
+    nft("delete").or_fail();
+    let began = Instant::now();
+    while nft("list").ok() != Some(before.clone()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "the rules did not come back");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn machine(hand: &Hand) -> Value {
