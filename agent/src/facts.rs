@@ -7,6 +7,9 @@ use std::path::Path;
 use muster_model::record::{Address, Hardware};
 use muster_model::report::FactsReport;
 
+/// Where the machine's own control groups begin: what is written there holds for all of it.
+const GROUPS: &str = "/sys/fs/cgroup";
+
 /// The facts at this moment.
 pub(crate) fn gather(boot: &str, root: &Path) -> FactsReport {
     FactsReport {
@@ -39,30 +42,52 @@ fn hardware(root: &Path) -> Hardware {
         "aarch64" => "arm64",
         other => other,
     };
+    let groups = Path::new(GROUPS);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX);
     let disk = rustix::fs::statvfs(root).map_or(0, |disk| (disk.f_blocks * disk.f_frsize) >> 20);
     Hardware {
         arch: arch.to_owned(),
-        cores: u32::try_from(cores).unwrap_or(u32::MAX),
-        mem_mib: memory_mib(),
+        cores: cores_within(groups).map_or(cores, |limit| limit.min(cores)),
+        mem_mib: memory_within(groups).unwrap_or(u64::MAX).min(memory_mib()),
         root_disk_mib: disk,
     }
 }
 
-/// The machine's memory: what the kernel has, or the limit of the machine's control group if that
-/// is lower.
+/// The kernel's memory, in MiB.
 fn memory_mib() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kernel = text
-        .lines()
+    text.lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))
         .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok())
-        .map_or(0, |kib| kib >> 10);
-    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max")
-        .ok()
-        .and_then(|text| text.trim().parse::<u64>().ok())
-        .map_or(u64::MAX, |bytes| bytes >> 20);
-    kernel.min(limit)
+        .map_or(0, |kib| kib >> 10)
+}
+
+/// The memory that the machine's control groups leave it, in MiB. In version 1 no limit is a number
+/// that no machine has.
+fn memory_within(groups: &Path) -> Option<u64> {
+    let limit =
+        number(groups, "memory.max").or_else(|| number(groups, "memory/memory.limit_in_bytes"))?;
+    u64::try_from(limit).ok().map(|bytes| bytes >> 20)
+}
+
+/// The cores that the machine's control groups leave it; a part of one counts as one.
+fn cores_within(groups: &Path) -> Option<u32> {
+    let (quota, period) = match fs::read_to_string(groups.join("cpu.max")) {
+        Ok(text) => {
+            let (quota, period) = text.trim().split_once(' ')?;
+            (quota.parse().ok()?, period.parse().ok()?)
+        }
+        Err(_) => {
+            (number(groups, "cpu/cpu.cfs_quota_us")?, number(groups, "cpu/cpu.cfs_period_us")?)
+        }
+    };
+    let (quota, period) = (u64::try_from(quota).ok()?, u64::try_from(period).ok()?);
+    u32::try_from(quota.checked_div(period)? + u64::from(quota % period > 0)).ok()
+}
+
+fn number(groups: &Path, file: &str) -> Option<i64> {
+    fs::read_to_string(groups.join(file)).ok()?.trim().parse().ok()
 }
 
 /// `debian@12` from `ID` and `VERSION_ID`.
@@ -149,6 +174,37 @@ mod tests {
         let text = "PRETTY_NAME=\"Debian\"\nVERSION_ID=\"12\"\nID=debian\n";
         assert!(base(text).unwrap().to_string().starts_with("debian@12"));
         assert!(base("").is_none());
+    }
+
+    fn limits(files: &[(&str, &str)]) -> (Option<u32>, Option<u64>) {
+        let groups = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = groups.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("{text}\n")).unwrap();
+        }
+        (cores_within(groups.path()), memory_within(groups.path()))
+    }
+
+    #[test]
+    fn a_machine_has_what_its_control_groups_leave_it() {
+        assert_eq!(limits(&[]), (None, None));
+        let two = [("cpu.max", "150000 100000"), ("memory.max", "536870912")];
+        assert_eq!(limits(&two), (Some(2), Some(512)));
+        assert_eq!(limits(&[("cpu.max", "max 100000"), ("memory.max", "max")]), (None, None));
+        let one = [
+            ("cpu/cpu.cfs_quota_us", "100000"),
+            ("cpu/cpu.cfs_period_us", "100000"),
+            ("memory/memory.limit_in_bytes", "536870912"),
+        ];
+        assert_eq!(limits(&one), (Some(1), Some(512)));
+        let unlimited = [
+            ("cpu/cpu.cfs_quota_us", "-1"),
+            ("cpu/cpu.cfs_period_us", "100000"),
+            ("memory/memory.limit_in_bytes", "9223372036854771712"),
+        ];
+        assert_eq!(limits(&unlimited), (None, Some(8796093022207)));
+        assert_eq!(limits(&[("cpu.max", "100000 0")]).0, None);
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub enum ConfigError {
     },
 }
 
+/// Where the records of machines are, in the data directory.
+pub(crate) const HOSTS: &str = "hosts";
+
+/// Where the agents of this host itself are, in the data directory.
+pub(crate) const THIS_HOST: &str = "this-host";
+
 /// What a fragment may say; everything has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -213,7 +219,7 @@ fn settings(fragment: Fragment) -> Result<Settings, ConfigError> {
     let substrate = match fragment.substrate.as_str() {
         "none" => SubstrateChoice::None,
         "nspawn" => SubstrateChoice::Nspawn {
-            state_root: fragment.data_dir.join("hosts"),
+            state_root: fragment.data_dir.join(HOSTS),
             cache_root: fragment.cache_dir,
             prefix: prefix(&fragment.machine_prefix)?,
             suite: text(&fragment.machine_suite),

@@ -1,6 +1,7 @@
 //! The controller: store, ledger, server, upkeep and substrates.
 //!
-//! [`init`] makes an installation, [`run`] serves it. Both are given what they could open
+//! [`init`] makes an installation, [`run`] serves it, [`teardown`] removes what it made without it.
+//! The first two are given what they could open
 //! themselves, so that a test starts as many controllers as it wants in one process and ends them
 //! with a token.
 
@@ -16,10 +17,13 @@ pub mod store;
 pub mod substrate;
 
 mod clock;
+mod teardown;
 mod tick;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+
+pub use teardown::teardown;
 
 /// How every error is told.
 pub use muster_console::outcome::Chain;
@@ -72,6 +76,9 @@ pub enum RunError {
     /// The substrate.
     #[error("cannot use the substrate")]
     Substrate(#[source] Box<substrate::SubstrateError>),
+    /// What was made could not be removed.
+    #[error("cannot remove what was made on this host")]
+    Teardown(#[source] Box<provision::ProvisionError>),
     /// The first command was refused.
     #[error("{0}")]
     Refused(muster_model::Refusal),
@@ -227,7 +234,7 @@ pub async fn run(
         authority: authority.certificate().to_owned(),
         addresses: agent_addresses.clone(),
         local_address: local,
-        host_root: folder.join("this-host"),
+        host_root: folder.join(config::THIS_HOST),
         parallel: settings.parallel_machines,
     });
     let app = App {

@@ -1,4 +1,5 @@
-//! `muster-controller`: makes an installation (`init`) or serves it (`run`).
+//! `muster-controller`: makes an installation (`init`), serves it (`run`), or removes what it made on
+//! this host (`teardown`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,8 +17,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "Usage:
   muster-controller init --name NAME --token-hash HEX [--admin USER] [--cloud CLOUD] [--data-dir DIR]
   muster-controller run [--config FILE] [--KEY VALUE …]
+  muster-controller teardown [--data-dir DIR] [--agent FILE]
 
-`init` makes a new installation; `run` serves it. Keys of `run` are those of controller.toml:
+`init` makes a new installation; `run` serves it. `teardown` removes machines, networks and whatever else
+the records below DIR name, for a controller that does not run and perhaps cannot; it prints where data
+stays, and leaves DIR. Keys of `run` are those of controller.toml:
 data-dir, listen, substrate, machine-prefix, machine-suite, machine-mirror, cache-dir, agent, log,
 parallel-machines. Each can also come from the environment, as MUSTER_CONTROLLER_DATA_DIR and so on.
 ";
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
     let result = match (verb.as_str(), flags(words)) {
         ("init", Ok(flags)) => init(flags),
         ("run", Ok(flags)) => run(flags),
+        ("teardown", Ok(flags)) => teardown(&flags),
         ("--version", _) => say(muster_controller::VERSION),
         ("--help" | "-h" | "help", _) => say(USAGE.trim_end()),
         (_, Err(error)) => Err(error),
@@ -91,6 +96,21 @@ fn init(mut flags: BTreeMap<String, String>) -> Result<(), String> {
     let settings = config::load(None, &flags).map_err(|error| Chain(&error).to_string())?;
     muster_controller::init(&settings.data_dir, &asked, muster_controller::now())
         .map_err(|error| Chain(&error).to_string())
+}
+
+fn teardown(flags: &BTreeMap<String, String>) -> Result<(), String> {
+    // Whatever is wrong with its file, flags and defaults say enough.
+    let settings = match config::load(None, flags) {
+        Ok(settings) => settings,
+        Err(error) => {
+            complain(&format!("{}; going on without it", Chain(&error)));
+            config::load(Some("/dev/null".as_ref()), flags)
+                .map_err(|error| Chain(&error).to_string())?
+        }
+    };
+    let left = muster_controller::teardown(&settings.data_dir, &settings.agent)
+        .map_err(|error| Chain(&error).to_string())?;
+    left.iter().try_for_each(|path| say(path))
 }
 
 fn run(mut flags: BTreeMap<String, String>) -> Result<(), String> {

@@ -8,15 +8,17 @@
 mod firewall;
 mod host;
 mod machine;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(crate) use machine::short;
 
+use muster_api::body::Preparation;
 use muster_model::life::Life;
 use muster_model::name::{MachineId, ModelId};
 use muster_model::record::{InstanceRecord, Machine};
@@ -88,7 +90,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Provisioner {
     plan: Arc<Plan>,
-    said: Arc<Mutex<String>>,
+    said: Arc<Mutex<Preparation>>,
     /// What is being made or removed at the moment.
     tasks: TaskTracker,
     /// Nothing more is begun.
@@ -101,29 +103,35 @@ impl Provisioner {
     /// A provisioner that follows `plan`.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
+        // Whoever asks before the substrate was looked at must not take it for ready.
+        let said = match plan.substrate {
+            Some(_) => Preparation::Busy("preparing this host".to_owned()),
+            None => Preparation::Ready,
+        };
         Provisioner {
             plan: Arc::new(plan),
-            said: Arc::default(),
+            said: Arc::new(Mutex::new(said)),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         }
     }
 
-    /// What it does at the moment, for people who wait; empty if nothing.
+    /// Whether machines can be made, for people who wait.
     #[must_use]
-    pub fn says(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn says(&self) -> Preparation {
+        lock(&self.said).clone()
     }
 
-    fn say(&self, what: String) {
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    fn say(&self, what: Preparation) {
+        *lock(&self.said) = what;
     }
 
     /// Follows the estate until `shutdown`; then lets what has begun come to its end.
     pub async fn run(self, ledger: Ledger, shutdown: CancellationToken) {
         self.prepare().await;
         let doors = firewall::follow(self.clone(), ledger.clone(), shutdown.clone());
-        tokio::join!(doors, self.follow(ledger, shutdown));
+        let turns = turns::follow(self.clone(), ledger.clone(), shutdown.clone());
+        tokio::join!(doors, turns, self.follow(ledger, shutdown));
     }
 
     async fn follow(&self, ledger: Ledger, shutdown: CancellationToken) {
@@ -198,38 +206,39 @@ impl Provisioner {
         let Some(substrate) = self.plan.substrate.clone() else { return };
         let this = self.clone();
         let prepared = tokio::task::spawn_blocking(move || {
-            let mut tell = |progress: Progress| match progress {
-                Progress::Step(what) => this.say(what),
-                Progress::Bytes { done, expected } => {
-                    this.say(format!(
+            let mut tell = |progress: Progress| {
+                this.say(Preparation::Busy(match progress {
+                    Progress::Step(what) => what,
+                    Progress::Bytes { done, expected } => format!(
                         "making the root of machines: {} of about {} MiB",
                         done >> 20,
                         expected >> 20
-                    ));
-                }
+                    ),
+                }));
             };
             let root = substrate.ensure_root(&mut tell);
-            this.say(String::new());
-            root?;
+            // Machines that are there have theirs, which nobody changes.
             substrate.ensure_network()?;
-            substrate.revive()
-        });
-        match prepared.await {
-            Ok(Ok(revived)) => {
-                for (name, result) in revived {
-                    match result {
-                        Ok(_) => tracing::info!(machine = name, "started again"),
-                        Err(error) => {
-                            tracing::warn!(machine = name, error = %crate::Chain(&error), "cannot be started");
-                        }
+            for (name, result) in substrate.revive()? {
+                match result {
+                    Ok(_) => tracing::info!(machine = name, "started again"),
+                    Err(error) => {
+                        tracing::warn!(machine = name, error = %crate::Chain(&error), "cannot be started");
                     }
                 }
             }
+            root
+        });
+        match prepared.await {
+            Ok(Ok(_)) => self.say(Preparation::Ready),
             Ok(Err(error)) => {
                 tracing::warn!(error = %crate::Chain(&error), "the substrate is not ready");
-                self.say(format!("cannot make machines: {}", crate::Chain(&error)));
+                self.say(Preparation::Failed(crate::Chain(&error).to_string()));
             }
-            Err(error) => tracing::error!(%error, "a thread of the provisioner failed"),
+            Err(error) => {
+                tracing::error!(%error, "a thread of the provisioner failed");
+                self.say(Preparation::Failed("a thread of the controller failed".to_owned()));
+            }
         }
     }
 
@@ -244,17 +253,24 @@ impl Provisioner {
         self.tasks.close();
         self.tasks.wait().await;
         let plan = Arc::clone(&self.plan);
-        tokio::task::spawn_blocking(move || {
-            let kept = host::stop_all(&plan.host_root, &plan.agent);
-            // An agent of this host that does not go keeps no other machine.
-            if let Some(substrate) = &plan.substrate {
-                substrate.kill_all().map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
-            }
-            kept
-        })
-        .await
-        .map_err(ProvisionError::Thread)?
+        let removing = move || remove_made(plan.substrate.as_ref(), &plan.host_root, &plan.agent);
+        tokio::task::spawn_blocking(removing).await.map_err(ProvisionError::Thread)?
     }
+}
+
+/// Removes by their records the agents of this host below `host_root`, with the agent's own program,
+/// and the machines; answers where the data of kept storage is.
+pub(crate) fn remove_made(
+    substrate: Option<&Substrate>,
+    host_root: &Path,
+    agent: &Path,
+) -> Result<Vec<String>, ProvisionError> {
+    let kept = host::stop_all(host_root, agent);
+    // An agent of this host that does not go keeps no other machine.
+    if let Some(substrate) = substrate {
+        substrate.kill_all().map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
+    }
+    kept
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -302,9 +318,11 @@ enum Need {
 }
 
 fn needs(machine: &Machine, instance: &InstanceRecord) -> Need {
+    // One that ran and broke has data that a new one would not.
+    let made = matches!(instance.status.value, Instance::Running | Instance::Error);
     match machine.life {
         Life::Dead if !instance.gone => Need::Removing,
-        Life::Alive if instance.status.value != Instance::Running => Need::Making,
+        Life::Alive if !made => Need::Making,
         Life::Alive | Life::Dying | Life::Dead => Need::Nothing,
     }
 }

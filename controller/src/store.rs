@@ -19,6 +19,7 @@ use muster_model::{Revision, Txn};
 use thiserror::Error;
 
 pub use embedded::Embedded;
+pub(crate) use embedded::lock;
 
 /// Why a store cannot go on.
 #[derive(Debug, Error)]

@@ -32,6 +32,7 @@ mod process;
 mod record;
 mod removal;
 mod root;
+mod settings;
 mod shared;
 mod sources;
 mod supervise;
@@ -59,6 +60,7 @@ pub use firewall::{Door, Traffic};
 pub use host::{Host, HostBind, HostFile, HostSpec, HostState};
 pub use machine::Revived;
 pub use root::{PACKAGES, Progress};
+pub use settings::{Interrupt, Settings};
 
 use apt_cache::AptCache;
 use error::{file, kernel};
@@ -67,65 +69,6 @@ use record::{NetworkRecord, Thing};
 
 /// Where the package cache listens, on the gateway address.
 pub const APT_CACHE_PORT: u16 = 3142;
-
-/// How machines of a state root are made. Everything has a default.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where machines live: records, layers, consoles.
-    pub state_root: PathBuf,
-    /// Where what can be made again lives: roots, packages. May be shared by state roots.
-    pub cache_root: PathBuf,
-    /// The first two numbers of the machines' addresses.
-    pub prefix: (u8, u8),
-    /// The Debian suite of the machines.
-    pub suite: String,
-    /// Where packages come from; the host's own sources when none is named.
-    pub mirror: Option<String>,
-    /// The packages of the root.
-    pub packages: Vec<String>,
-    /// A proxy that this host needs to reach the mirrors, `http://…`.
-    pub http_proxy: Option<String>,
-    /// Name servers of the machines; those of the host when there are none.
-    pub name_servers: Vec<Ipv4Addr>,
-    /// Whether machines get their packages through the shared cache.
-    pub apt_cache: bool,
-    /// How long a machine may take to come up.
-    pub boot_timeout: Duration,
-    /// How long a machine may take to end by itself before it is killed.
-    pub stop_timeout: Duration,
-    /// For tests: asked after each step, by its name; yes stops there, as a crash would.
-    pub interrupt: Option<Interrupt>,
-}
-
-/// A question asked after each step of making things; see [`Settings::interrupt`].
-#[derive(Clone)]
-pub struct Interrupt(pub Arc<dyn Fn(&str) -> bool + Send + Sync>);
-
-impl fmt::Debug for Interrupt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Interrupt")
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            state_root: "/var/lib/muster/hosts".into(),
-            cache_root: "/var/cache/muster".into(),
-            prefix: (10, 97),
-            suite: "bookworm".into(),
-            mirror: None,
-            packages: PACKAGES.iter().map(|package| (*package).to_owned()).collect(),
-            http_proxy: None,
-            name_servers: Vec::new(),
-            apt_cache: true,
-            // A machine is up in half a second; twenty at once on two cores took 5.5.
-            boot_timeout: Duration::from_secs(120),
-            stop_timeout: Duration::from_secs(30),
-            interrupt: None,
-        }
-    }
-}
 
 /// The machines of one state root. Cheap to clone; the last handle lets go of the state root and
 /// leaves the machines running.
@@ -145,10 +88,14 @@ struct Inner {
     /// Held while an index is chosen, or the network is changed.
     shape: Mutex<Shape>,
     apt: Mutex<Option<AptCache>>,
+    /// Told of machines that ended or came back without being asked to.
+    turns: Mutex<Option<Turns>>,
     /// Readable once the last handle is gone: supervisors leave.
     stop: Arc<OwnedFd>,
     _lock: fs::File,
 }
+
+type Turns = Box<dyn Fn(&str) + Send + Sync>;
 
 /// What is known of the network in this process.
 #[derive(Debug, Default)]
@@ -201,6 +148,7 @@ impl Substrate {
                 slots: Mutex::default(),
                 shape: Mutex::default(),
                 apt: Mutex::default(),
+                turns: Mutex::default(),
                 stop: Arc::new(stop),
                 _lock: lock,
             }),
@@ -232,9 +180,13 @@ impl Substrate {
     pub fn ensure_network(&self) -> Result<(), SubstrateError> {
         let inner = &self.inner;
         let mut shape = hold(&inner.shape);
-        // After kill_all the state root is gone and this fails: nothing is made off the record.
-        network_of(&inner.settings, &inner.state)?;
+        // After kill_all there is no record any more, and nothing is made off it.
+        if record::load::<NetworkRecord>(&inner.state)?.is_none() {
+            return Err(SubstrateError::Unknown { name: "network".into() });
+        }
         inner.make_runtime()?;
+        // Somebody who clears the host's tables clears those of single machines, too.
+        shape.restored &= inner.network.has_tables();
         inner.network.make(&|step| inner.step(step))?;
         if !shape.restored {
             inner.restore_rules()?;
@@ -243,8 +195,12 @@ impl Substrate {
         let mut apt = hold(&inner.apt);
         if inner.settings.apt_cache && apt.is_none() {
             let listener = inner.network.listen(APT_CACHE_PORT)?;
+            let settings = &inner.settings;
+            // Whoever has no mirrors has no root, and is told so there.
+            let lines = sources::lines(&settings.suite, settings.mirror.as_deref());
             let upstream = apt_cache::Upstream {
-                proxy: inner.settings.http_proxy.clone(),
+                proxy: settings.http_proxy.clone(),
+                secure: sources::secure(&lines.unwrap_or_default()),
                 allow_loopback: false,
             };
             let folder = inner.settings.cache_root.join("apt");
@@ -254,6 +210,26 @@ impl Substrate {
             );
         }
         Ok(())
+    }
+
+    /// Has `tell` called, from now on, with the name of each machine that has ended or come back without
+    /// being asked to. It is called with the machine held, so it must neither block nor ask the substrate.
+    pub fn on_turn(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        *hold(&self.inner.turns) = Some(Box::new(tell));
+    }
+
+    /// Makes the host's rules anew, with the doors of all machines, where somebody has cleared them, as a
+    /// reload of the host's own firewall does. Until then machines are reached by everybody, and reach
+    /// nobody outside. Answers whether that was so.
+    ///
+    /// # Errors
+    ///
+    /// Those of the tools.
+    pub fn mend_rules(&self) -> Result<bool, SubstrateError> {
+        if self.inner.network.has_tables() {
+            return Ok(false);
+        }
+        self.ensure_network().map(|()| true)
     }
 
     /// Opens a listening socket on the gateway address, inside the switch's namespace: machines
@@ -355,7 +331,9 @@ fn network_of(settings: &Settings, state: &Path) -> Result<Network, SubstrateErr
         || u8::from_str_radix(tag.get(..2).unwrap_or("0"), 16).unwrap_or(0) % 254,
         |record| record.number - 1,
     );
-    let network = |number| Network { tag: tag.clone(), prefix: settings.prefix, number };
+    // Addresses that were given out stay, whatever the settings say by now.
+    let prefix = known.as_ref().and_then(|record| record.prefix).unwrap_or(settings.prefix);
+    let network = |number| Network { tag: tag.clone(), prefix, number };
     if let Some(record) = known {
         return Ok(network(record.number));
     }
@@ -363,7 +341,10 @@ fn network_of(settings: &Settings, state: &Path) -> Result<Network, SubstrateErr
     let mut things = network.things();
     things.push(Thing::Path(Path::new("/run/muster").join(&tag)));
     let next = *network::INDICES.start();
-    record::save(state, &NetworkRecord { tag, number: network.number, next, things })?;
+    record::save(
+        state,
+        &NetworkRecord { tag, prefix: Some(prefix), number: network.number, next, things },
+    )?;
     Ok(network)
 }
 

@@ -33,7 +33,7 @@ fn c_a_controller_killed_in_the_middle_of_a_deploy_goes_on_where_it_was() {
 }
 
 /// Kills a process and waits until it is over.
-fn end(pid: i32) {
+pub(crate) fn end(pid: i32) {
     let own = rustix::process::Pid::from_raw(pid).expect("a process");
     let watch = rustix::process::pidfd_open(own, PidfdFlags::empty()).expect("it is there");
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is there");
@@ -43,7 +43,7 @@ fn end(pid: i32) {
 }
 
 /// The processes that serve this test's controller.
-fn controllers() -> Vec<i32> {
+pub(crate) fn controllers() -> Vec<i32> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("processes").flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };

@@ -15,6 +15,8 @@ mod canary;
 #[cfg(test)]
 mod d_two_models;
 #[cfg(test)]
+mod e_machine;
+#[cfg(test)]
 mod e_scale;
 #[cfg(test)]
 mod f_config;
@@ -22,6 +24,8 @@ mod f_config;
 mod g_removed;
 #[cfg(test)]
 mod h_host_with_systemd;
+#[cfg(test)]
+mod i_bootstrap;
 #[cfg(test)]
 mod killer;
 #[cfg(test)]

@@ -62,12 +62,25 @@ pub struct ControllerBody {
     pub units: usize,
     /// Where agents reach it.
     pub agent_addresses: Vec<String>,
-    /// What the substrate does at the moment, for `bootstrap` to show; empty if nothing.
+    /// Whether machines can be made; for who may not know, they can.
     #[serde(default)]
-    pub substrate: String,
+    pub substrate: Preparation,
     /// Commits since it started, each synced once, whatever the number of their Txns.
     #[serde(default)]
     pub commits: u64,
+}
+
+/// How far the substrate is with what every machine stands on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preparation {
+    /// Machines can be made, or this controller makes none.
+    #[default]
+    Ready,
+    /// It is at this.
+    Busy(String),
+    /// It cannot be done, and why. It is tried again with each machine.
+    Failed(String),
 }
 
 /// As whom the caller speaks.

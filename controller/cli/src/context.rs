@@ -57,10 +57,25 @@ pub struct ChosenModel {
     pub known: Option<String>,
 }
 
+/// What the store has on a controller.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn kept<'c>(
+    desk: &Desk,
+    contents: &'c Contents,
+    name: &str,
+) -> Result<&'c Controller, Failure> {
+    contents.controllers.controllers.get(name).ok_or_else(|| {
+        Failure::new(format!("controller \"{name}\" not found"))
+            .hint(format!("\"{} controllers\" lists the ones that this store knows.", desk.program))
+    })
+}
+
 /// The controller that `flag` names, or the environment, or the last `switch`.
 ///
 /// # Errors
-/// When there is none, or none of that name.
+/// When there is none, or none of that name, or its bootstrap was cut off.
 pub fn controller(desk: &Desk, contents: &Contents, flag: Option<&str>) -> Result<Chosen, Failure> {
     let from_model = desk
         .var("JUJU_MODEL")
@@ -82,12 +97,15 @@ pub fn controller(desk: &Desk, contents: &Contents, flag: Option<&str>) -> Resul
                 .hint(format!("Choose one with \"{} switch <controller>\".", desk.program))
         });
     };
-    let Some(controller) = contents.controllers.controllers.get(&name) else {
-        return Err(Failure::new(format!("controller \"{name}\" not found")).hint(format!(
-            "\"{} controllers\" lists the ones that this store knows.",
-            desk.program
+    let controller = kept(desk, contents, &name)?;
+    if controller.is_unfinished() {
+        let failure =
+            Failure::new(format!("controller \"{name}\" is not whole: its bootstrap was cut off"));
+        return Err(failure.hint(format!(
+            "\"{0} bootstrap {1} {name}\" goes on with it, \"{0} kill-controller {name}\" removes it.",
+            desk.program, controller.cloud
         )));
-    };
+    }
     let account = contents.accounts.controllers.get(&name);
     let Some((user, token)) = account.and_then(|a| Some((a.user.clone(), a.token.clone()?))) else {
         return Err(Failure::new(format!("not logged in to controller \"{name}\""))

@@ -12,6 +12,7 @@ mod controllers;
 mod deploy;
 mod files;
 mod help;
+mod kill;
 mod list;
 mod logs;
 mod models;
@@ -113,7 +114,7 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::Grant(act) => models::grant(session, act).await,
         Act::Switch(act) => switch::switch(session, act).await,
         Act::Bootstrap(act) => bootstrap::bootstrap(session, act).await,
-        Act::KillController(act) => bootstrap::kill(session, act).await,
+        Act::KillController(act) => kill::kill(session, act).await,
         Act::StartController(act) => bootstrap::start(session, act).await,
         Act::Controllers(act) => controllers::list(session, act),
         Act::Unregister(act) => controllers::unregister(session, act),

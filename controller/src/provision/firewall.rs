@@ -10,12 +10,16 @@
 //! Machines have addresses of IPv4 only, so networks of IPv6 open nothing. Where the host itself is
 //! the machine, or machines are joined by hand, nothing here is enforced.
 //!
+//! Somebody else may clear the host's tables, as a reload of its own firewall does: then they are made
+//! anew, with all doors.
+//!
 //! The work after a change is a look at the units of exposed applications, in memory, and the
 //! rules of those machines whose doors are others now. The substrate remembers what it was told, so
 //! a controller that starts again begins with the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use muster_model::effects::{OpenPort, Protocol};
 use muster_model::name::ModelId;
@@ -28,6 +32,10 @@ use super::{FIRST_WAIT, LONGEST_WAIT, Provisioner};
 use crate::ledger::Ledger;
 use crate::substrate::{Door, Substrate, SubstrateError, Traffic};
 
+/// How often it is looked whether the host's tables are there: nobody tells who clears them, and until
+/// they are back machines are open. A look is one short call of `nft`.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// Doors by the substrate's name of the machine; a machine without any is not in it.
 type Doors = BTreeMap<String, BTreeSet<Door>>;
 
@@ -38,6 +46,8 @@ pub(super) async fn follow(this: Provisioner, ledger: Ledger, shutdown: Cancella
     let mut seen = Seen::default();
     let mut made: Option<Doors> = None;
     let mut failures = 0;
+    let mut beat = tokio::time::interval(LOOK);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let estate = estates.borrow_and_update().clone();
         let changed = seen.look(&estate);
@@ -68,9 +78,22 @@ pub(super) async fn follow(this: Provisioner, ledger: Ledger, shutdown: Cancella
         tokio::select! {
             changed = estates.changed() => if changed.is_err() { return },
             () = again => {}
+            _ = beat.tick() => mend(&substrate).await,
             () = this.ending.cancelled() => return,
             () = shutdown.cancelled() => return,
         }
+    }
+}
+
+async fn mend(substrate: &Substrate) {
+    let substrate = substrate.clone();
+    match tokio::task::spawn_blocking(move || substrate.mend_rules()).await {
+        Ok(Ok(false)) => {}
+        Ok(Ok(true)) => tracing::warn!("somebody cleared the host's rules; they are made anew"),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %crate::Chain(&error), "the host's rules could not be made anew");
+        }
+        Err(error) => tracing::error!(%error, "a thread of the provisioner failed"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use muster_api::body::Preparation;
 use muster_model::command::{Command, EstateCommand};
 use muster_model::name::{MachineId, ModelId};
 use muster_model::record::{InstanceRecord, Limit, Machine, Subject};
@@ -112,6 +113,7 @@ impl Provisioner {
             .await
             .map_err(ProvisionError::Thread)?
             .map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
+        self.say(Preparation::Ready);
         report(ledger, model, id, |r| {
             r.instance = Some(made.name.clone());
             r.state = Instance::Running;
@@ -236,7 +238,8 @@ pub(crate) fn short(model: ModelId) -> String {
     model.to_string().chars().take(6).collect()
 }
 
-fn limits(host: &Host) -> BTreeMap<String, Limit> {
+/// Whether each limit that was asked for holds.
+pub(super) fn limits(host: &Host) -> BTreeMap<String, Limit> {
     let mut all = BTreeMap::new();
     for (key, enforcement) in [("cores", &host.limits.cores), ("mem", &host.limits.mem)] {
         match enforcement {
@@ -252,7 +255,8 @@ fn limits(host: &Host) -> BTreeMap<String, Limit> {
     all
 }
 
-async fn report(
+/// Tells the model of a machine; what `fill` leaves as it is stays unknown.
+pub(super) async fn report(
     ledger: &Ledger,
     model: ModelId,
     machine: MachineId,

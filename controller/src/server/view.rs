@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use muster_api::body::{ControllerBody, VersionBody, WhoamiBody};
+use muster_api::body::{ControllerBody, Preparation, VersionBody, WhoamiBody};
 use muster_api::route::Route;
 use muster_model::access::access_of;
 use muster_model::name::ModelId;
@@ -63,7 +63,7 @@ pub(super) fn controller(app: &App, session: &Session) -> Result<Response<Body>,
         machines: seen().map(|model| model.table::<Machine>().len()).sum(),
         units: seen().map(|model| model.table::<Unit>().len()).sum(),
         agent_addresses: app.agent_addresses.iter().map(ToString::to_string).collect(),
-        substrate: if superuser { app.provisioner.says() } else { String::new() },
+        substrate: if superuser { app.provisioner.says() } else { Preparation::Ready },
         commits: app.ledger.commits(),
     }))
 }

@@ -116,7 +116,7 @@ fn database(folder: &Path) -> PathBuf {
 const LET_GO: Duration = Duration::from_secs(2);
 
 /// Two controllers on one data directory would each believe their own memory.
-fn lock(folder: &Path) -> Result<File, StoreError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let shown = path.display().to_string();
     let file = OpenOptions::new()

@@ -16,6 +16,7 @@
 mod flight;
 mod shelf;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -50,8 +51,25 @@ const HEAD_WITHIN: Duration = Duration::from_secs(30);
 pub struct Upstream {
     /// A proxy that stands between this host and the mirrors.
     pub proxy: Option<String>,
+    /// Hosts, with the port where it is not the usual one, that are asked by TLS, though machines ask
+    /// for them by plain HTTP.
+    pub secure: BTreeSet<String>,
     /// For tests, whose mirror is on this host.
     pub allow_loopback: bool,
+}
+
+impl Upstream {
+    /// By which address a URL is asked for.
+    fn address(&self, url: &str) -> String {
+        match url.split_once("://") {
+            Some(("http", rest))
+                if self.secure.contains(rest.split('/').next().unwrap_or(rest)) =>
+            {
+                format!("https://{rest}")
+            }
+            _ => url.to_owned(),
+        }
+    }
 }
 
 /// A running cache; it ends when this is dropped.

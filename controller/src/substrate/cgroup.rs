@@ -4,9 +4,12 @@
 //! <hierarchy>/muster-<tag>/<machine>/          limits stand here
 //!                                   launch/    the small shell that waits for the machine's end
 //!                                   exec/      commands from outside
-//!                                   host/      nspawn, and below it the machine's own groups
+//!                                   host/      nspawn, and below it the machine's own groups;
+//!                                              the limits once more, where the machine sees them
 //! ```
 //!
+//! A machine has a namespace of control groups that begins below `<machine>/`, and whoever looks
+//! inside, be it a charm, the agent or a Java machine, sees what is written at that beginning.
 //! Without a group of its own every machine would put its processes into the same one
 //! (`machines.md` §3 step 3). Version 1 has a hierarchy for each controller, version 2 has one;
 //! a host may carry both, and what a host has is seen in its mounts, never assumed (§6).
@@ -252,6 +255,29 @@ fn enforce(
     }
 }
 
+/// Writes the limits once more, to where the root of the machine's own namespace is, so that they are
+/// seen inside: the group `host` in version 1, and in version 2 `host/payload`, which nspawn has made
+/// once the machine's first process runs. That they hold does not hang on it.
+pub(super) fn show_inside(
+    hierarchies: &[Hierarchy],
+    group: &str,
+    cores: Option<u32>,
+    mem: Option<u64>,
+) -> Limits {
+    let root = |hierarchy: &Hierarchy| match hierarchy.kind {
+        Kind::One(_) => format!("{group}/host"),
+        Kind::Two => format!("{group}/host/payload"),
+    };
+    Limits {
+        cores: cores.map_or(Enforcement::Unlimited, |cores| {
+            enforce(hierarchies, "cpu", |at| limit_cores(at, &root(at), cores))
+        }),
+        mem: mem.map_or(Enforcement::Unlimited, |mem| {
+            enforce(hierarchies, "memory", |at| limit_mem(at, &root(at), mem))
+        }),
+    }
+}
+
 fn limit_cores(hierarchy: &Hierarchy, group: &str, cores: u32) -> Result<(), String> {
     let group = hierarchy.at.join(group);
     let quota = PERIOD * u64::from(cores);
@@ -316,12 +342,20 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         fs::write(tree.path().join("cgroup.controllers"), "cpu memory pids\n").unwrap();
         let host = Hierarchy { at: tree.path().to_owned(), kind: Kind::Two };
-        host.make("muster-x/m0").unwrap();
-        let limits = limit(std::slice::from_ref(&host), "muster-x/m0", Some(2), Some(64));
-        assert_eq!(limits, Limits { cores: Enforcement::Enforced, mem: Enforcement::Enforced });
+        host.make("muster-x/m0/host").unwrap();
+        fs::create_dir(tree.path().join("muster-x/m0/host/payload")).unwrap();
+        let both = Limits { cores: Enforcement::Enforced, mem: Enforcement::Enforced };
+        let hosts = std::slice::from_ref(&host);
+        assert_eq!(limit(hosts, "muster-x/m0", Some(2), Some(64)), both);
+        assert_eq!(show_inside(hosts, "muster-x/m0", Some(2), Some(64)), both);
         let read = |file: &str| fs::read_to_string(tree.path().join(file)).unwrap();
-        assert_eq!(read("muster-x/m0/cpu.max"), "200000 100000");
-        assert_eq!(read("muster-x/m0/memory.max"), "67108864");
+        for group in ["muster-x/m0", "muster-x/m0/host/payload"] {
+            assert_eq!(read(&format!("{group}/cpu.max")), "200000 100000");
+            assert_eq!(read(&format!("{group}/memory.max")), "67108864");
+        }
+        // nspawn is in it until it has moved, which what is handed down to groups below forbids.
+        assert!(!tree.path().join("muster-x/m0/host/memory.max").exists());
+        assert!(!tree.path().join("muster-x/m0/host/cgroup.subtree_control").exists());
     }
 
     #[test]

@@ -96,7 +96,9 @@ pub enum SubstrateError {
         name: String,
     },
     /// Nothing says where Debian packages come from.
-    #[error("no package mirror is known for suite `{suite}`; name one in the settings")]
+    #[error(
+        "no package mirror is known for suite `{suite}`; name one in the setting `machine-mirror`"
+    )]
     NoMirror {
         /// The suite.
         suite: String,

@@ -107,6 +107,16 @@ impl Network {
         format!("02:6d:{first:02x}:{second:02x}:{:02x}:{index:02x}", self.number)
     }
 
+    /// Whether the host's table is there with what all machines share in it.
+    pub(super) fn has_tables(&self) -> bool {
+        let table = self.table();
+        let whole = |chain: &str, rule: &str| {
+            let listed = tool::run("nft", &["list", "chain", "inet", &table, chain]);
+            listed.is_ok_and(|text| text.lines().any(|line| line.trim().ends_with(rule)))
+        };
+        whole("through", "drop") && whole("out", "masquerade")
+    }
+
     /// Makes both tables, or sets what all machines share in them to what it shall be; the rules of
     /// single machines stay.
     pub(super) fn make_tables(&self) -> Result<(), SubstrateError> {

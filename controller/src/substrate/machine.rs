@@ -11,7 +11,7 @@ use super::launch::{self, Files};
 use super::overlay::{self, Overlay};
 use super::process::{self, Process, Waited};
 use super::record::{self, MachineRecord, Run, Wanted};
-use super::{Inner, Substrate, cgroup, hold, network};
+use super::{Enforcement, Inner, Substrate, cgroup, hold, network};
 
 /// How long killed processes may take to be gone: one that waits for a disk ends when it has it.
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
@@ -110,7 +110,8 @@ impl Substrate {
         self.start(name)
     }
 
-    /// Starts every machine that shall run and does not, as after a reboot of the host.
+    /// Starts every machine that shall run and does not: after a reboot of the host, or because it was
+    /// powered off from inside or ended too often.
     ///
     /// # Errors
     ///
@@ -210,6 +211,7 @@ impl Substrate {
             if let Some(run) = &mut record.run {
                 run.leader = Some(leader);
             }
+            inner.show_limits(record);
             inner.save(record)
         });
         if let Err(error) = up {
@@ -245,6 +247,17 @@ impl Inner {
 
     pub(super) fn files(&self, record: &MachineRecord) -> Files {
         Files::of(&self.folder(&record.name), &self.runtime(), record.index)
+    }
+
+    /// Lets the machine see its limits. That they hold is another matter, so this stops nothing.
+    fn show_limits(&self, record: &MachineRecord) {
+        let (group, cores, mem) = (self.group(&record.name), record.cores, record.mem_mib);
+        let shown = cgroup::show_inside(&self.hierarchies, &group, cores, mem);
+        for (of, shown) in [(&record.limits.cores, shown.cores), (&record.limits.mem, shown.mem)] {
+            if let (Enforcement::Enforced, Enforcement::NotEnforced(why)) = (of, shown) {
+                tracing::warn!(machine = record.name, why, "it does not see a limit of its own");
+            }
+        }
     }
 
     /// Whether the recorded run still runs.

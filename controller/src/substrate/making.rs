@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::{SubstrateError, file};
 use super::host::HostSpec;
 use super::record::{self, MachineRecord, NetworkRecord, Thing, Wanted};
-use super::{APT_CACHE_PORT, Inner, Settings, cgroup, hold, launch, network, tree};
+use super::{APT_CACHE_PORT, Inner, Settings, cgroup, hold, launch, network, sources, tree};
 
 /// Where apt asks by which way it shall fetch.
 const APT_PROXY: &str = "/usr/lib/muster/apt-proxy";
@@ -134,7 +134,10 @@ impl Inner {
         if self.settings.apt_cache {
             let (path, script) = (APT_PROXY, apt_proxy(self.network.gateway()));
             write(path, 0o755, script.as_bytes())?;
-            // HTTPS cannot be looked into, so it goes past the cache.
+            let from = merged.join("etc/apt/sources.list");
+            let sources = fs::read_to_string(&from).map_err(file("read", from))?;
+            write("/etc/apt/sources.list", 0o644, sources::plain(&sources).as_bytes())?;
+            // What a charm adds by HTTPS cannot be looked into, so it goes past the cache.
             let proxy = format!(
                 "Acquire::http::Proxy-Auto-Detect \"{path}\";\nAcquire::https::Proxy \"DIRECT\";\n"
             );

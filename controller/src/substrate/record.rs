@@ -111,6 +111,9 @@ pub(super) struct MachineRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct NetworkRecord {
     pub(super) tag: String,
+    /// The first two numbers of every address; those of the settings where it knows none.
+    #[serde(default)]
+    pub(super) prefix: Option<(u8, u8)>,
     pub(super) number: u8,
     /// The index that the next machine gets, unless taken.
     pub(super) next: u8,
@@ -163,6 +166,7 @@ mod tests {
         assert_eq!(load::<NetworkRecord>(folder.path()).unwrap(), None);
         let record = NetworkRecord {
             tag: "abc".into(),
+            prefix: Some((10, 97)),
             number: 7,
             next: 10,
             things: vec![

@@ -1,5 +1,12 @@
 //! Where Debian packages come from, as the host itself is set up.
+//!
+//! A cloud's image may name a list of mirrors in a file (`mirror+file:`, see apt-transport-mirror(1));
+//! the first of them is taken, before others one that needs no TLS.
+//!
+//! Machines ask for packages by plain HTTP, so that those of `https` mirrors, too, come through the
+//! package cache, which speaks TLS for them. What a package is worth is said by its signature.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +26,7 @@ pub(super) fn lines(suite: &str, mirror: Option<&str>) -> Result<Vec<String>, Su
         let deb822 = path.extension().is_some_and(|ext| ext == "sources");
         texts.push((deb822, fs::read_to_string(&path).unwrap_or_default()));
     }
-    let lines = from_texts(suite, &texts);
+    let lines = from_texts(suite, &texts, &|path| fs::read_to_string(path).ok());
     if lines.iter().any(|line| line.contains(&format!(" {suite} "))) {
         return Ok(lines);
     }
@@ -37,7 +44,26 @@ fn files(apt: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn from_texts(suite: &str, texts: &[(bool, String)]) -> Vec<String> {
+/// What machines have as their sources instead of these: the same, by plain HTTP.
+pub(super) fn plain(lines: &str) -> String {
+    lines.replace("https://", "http://")
+}
+
+/// The hosts, with their ports, that these sources name by `https`.
+pub(super) fn secure(lines: &[String]) -> BTreeSet<String> {
+    let host = |line: &String| {
+        let (_, rest) = line.split_once("https://")?;
+        rest.split(['/', ' ']).next().map(str::to_ascii_lowercase)
+    };
+    lines.iter().filter_map(host).collect()
+}
+
+/// `read` gives the file of a list of mirrors.
+fn from_texts(
+    suite: &str,
+    texts: &[(bool, String)],
+    read: &dyn Fn(&str) -> Option<String>,
+) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for (deb822, text) in texts {
         let entries = if *deb822 { stanzas(text) } else { one_line(text) };
@@ -45,8 +71,8 @@ fn from_texts(suite: &str, texts: &[(bool, String)]) -> Vec<String> {
             let wanted = its_suite == suite
                 || its_suite == format!("{suite}-updates")
                 || its_suite == format!("{suite}-security");
-            let plain = uri.starts_with("http://") || uri.starts_with("https://");
-            if wanted && plain && components.iter().any(|component| component == "main") {
+            let Some(uri) = mirror(&uri, read).filter(|_| wanted) else { continue };
+            if components.iter().any(|component| component == "main") {
                 let line = format!("deb {} {its_suite} main", uri.trim_end_matches('/'));
                 if !found.contains(&line) {
                     found.push(line);
@@ -55,6 +81,22 @@ fn from_texts(suite: &str, texts: &[(bool, String)]) -> Vec<String> {
         }
     }
     found
+}
+
+/// The mirror that a URI stands for, when it is one that machines can reach, too.
+fn mirror(uri: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let web = |uri: &str| uri.starts_with("http://") || uri.starts_with("https://");
+    if web(uri) {
+        return Some(uri.to_owned());
+    }
+    let path = uri.strip_prefix("mirror+file:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let text = read(path)?;
+    // Behind each there may be what it is for.
+    let named = text.lines().filter_map(|line| line.split_whitespace().next());
+    let named: Vec<&str> = named.filter(|uri| web(uri)).collect();
+    let without = named.iter().find(|uri| uri.starts_with("http://"));
+    without.or_else(|| named.first()).map(|uri| (*uri).to_owned())
 }
 
 type Entry = (String, String, Vec<String>);
@@ -120,7 +162,8 @@ mod tests {
             URIs: https://other.example\nSuites: nodistro\nComponents: main\n";
         let list = "deb [arch=amd64 trusted=yes] http://mirror.example/security bookworm-security main contrib\n\
             deb-src http://mirror.example/debian bookworm main\n";
-        let lines = from_texts("bookworm", &[(true, deb822.into()), (false, list.into())]);
+        let texts = [(true, deb822.into()), (false, list.into())];
+        let lines = from_texts("bookworm", &texts, &|_| None);
         assert_eq!(
             lines,
             [
@@ -129,6 +172,43 @@ mod tests {
                 "deb http://mirror.example/security bookworm-security main",
             ]
         );
+    }
+
+    /// As Debian's own images for clouds are set up.
+    #[test]
+    fn lists_of_mirrors_are_looked_into() {
+        let deb822 = "Types: deb deb-src\nURIs: mirror+file:///etc/apt/mirrors/debian.list\n\
+            Suites: bookworm bookworm-updates bookworm-backports\nComponents: main\n\n\
+            Types: deb deb-src\nURIs: mirror+file:/etc/apt/mirrors/security.list\n\
+            Suites: bookworm-security\nComponents: main\n\n\
+            Types: deb\nURIs: mirror+file:///gone.list\nSuites: bookworm\nComponents: main\n";
+        let read = |path: &str| match path {
+            "/etc/apt/mirrors/debian.list" => Some("https://mirror.example/debian\n".to_owned()),
+            "/etc/apt/mirrors/security.list" => Some(
+                "# two\nftp://no.example/\nhttps://one.example/s priority:1\n\
+                 http://two.example/s/ priority:2\n"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        let lines = from_texts("bookworm", &[(true, deb822.into())], &read);
+        assert_eq!(
+            lines,
+            [
+                "deb https://mirror.example/debian bookworm main",
+                "deb https://mirror.example/debian bookworm-updates main",
+                "deb http://two.example/s bookworm-security main",
+            ]
+        );
+        assert_eq!(secure(&lines), BTreeSet::from(["mirror.example".to_owned()]));
+        let all = plain(&lines.join("\n"));
+        assert!(all.starts_with("deb http://mirror.example/debian bookworm main\n"), "{all}");
+    }
+
+    #[test]
+    fn a_mirror_by_tls_keeps_its_port() {
+        let lines = ["deb https://Mirror.example:8443/debian bookworm main".to_owned()];
+        assert_eq!(secure(&lines), BTreeSet::from(["mirror.example:8443".to_owned()]));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! end of a run ─┬─ `reboot` inside ──────────▶ started again, same layer, same address
-//!               ├─ `poweroff` inside ────────▶ stays stopped, and says so
+//!               ├─ `poweroff` inside ────────▶ stays off, and says so
 //!               ├─ anything else ────────────▶ started again, unless it keeps happening
 //!               └─ stopped or removed by us ─▶ nothing to do
 //! ```
+//!
+//! What stays off here is still wanted: [`Substrate::revive`] brings it back.
 
 use std::process::Child;
 use std::sync::{Arc, Weak};
@@ -106,9 +108,13 @@ impl Watch {
         let slot = Arc::clone(&self.slot);
         let _change = hold(&slot.change);
         let Some(inner) = self.inner.upgrade() else { return };
-        let result = self.ended(&Substrate { inner });
+        let substrate = Substrate { inner };
+        let result = self.ended(&substrate);
         if let Err(error) = result {
             tracing::error!(error = %chain(&error), machine = self.name, "ended and stays so");
+        }
+        if let Some(tell) = &*hold(&substrate.inner.turns) {
+            tell(&self.name);
         }
     }
 
@@ -135,7 +141,6 @@ impl Watch {
         let again = match (record.wanted, status) {
             (Wanted::Stopped, _) => false,
             (Wanted::Running, Some(0)) => {
-                record.wanted = Wanted::Stopped;
                 record.ended = Some("it was powered off from inside".to_owned());
                 false
             }

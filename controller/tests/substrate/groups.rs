@@ -104,12 +104,24 @@ fn machines_of_two_groups_reach_each_other_only_through_doors() {
     doors_open_what_they_say(&substrate, (a, a2), (b, b2));
     root_in_a_machine_cannot_pass(&substrate, a);
 
-    // The rules outlive the controller, a restart of the machine, and somebody who clears them.
+    // Somebody clears the host's rules while the controller runs: noticed, and made anew with the doors.
     let web = Door { traffic: Traffic::Tcp(80, 80), from: (Ipv4Addr::UNSPECIFIED, 0) };
     substrate.set_doors("a", &[web]).unwrap();
+    assert!(!substrate.mend_rules().unwrap());
+    let table = format!("muster_{}", world.tag);
+    for clear in [&["delete", "table", "inet", &table], &["flush", "table", "inet", &table]] {
+        run("nft", clear);
+        assert!(substrate.mend_rules().unwrap(), "{clear:?} was not noticed");
+        assert!(!substrate.mend_rules().unwrap());
+        assert_eq!(tcp(&substrate, "b", a, 80), format!("seen {b}"));
+        assert_eq!(tcp(&substrate, "b", a, 81), "");
+        assert!(run("nft", &["list", "table", "inet", &table]).contains("masquerade"));
+    }
+
+    // The rules outlive the controller, a restart of the machine, and somebody who clears them.
     drop(substrate);
     world.close();
-    run("nft", &["delete", "table", "inet", &format!("muster_{}", world.tag)]);
+    run("nft", &["delete", "table", "inet", &table]);
     let substrate = world.open().clone();
     substrate.ensure_network().unwrap();
     assert_eq!(substrate.get("a").unwrap().doors, [web]);
@@ -123,7 +135,7 @@ fn machines_of_two_groups_reach_each_other_only_through_doors() {
 
     // What was a machine's goes with it.
     substrate.destroy("a").unwrap();
-    let table = run("nft", &["list", "table", "inet", &format!("muster_{}", world.tag)]);
+    let table = run("nft", &["list", "table", "inet", &table]);
     assert!(!table.contains(&a.to_string()), "{table}");
     drop(substrate);
     world.end();

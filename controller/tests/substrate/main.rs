@@ -37,7 +37,10 @@ fn machines_are_real_and_leave_nothing() {
                 mode: 0o600,
                 bytes: b"{}".to_vec(),
             }],
-            binds: vec![HostBind { from: shared, to: "/srv/shared".into(), read_only: true }],
+            binds: vec![
+                HostBind { from: shared, to: "/srv/shared".into(), read_only: true },
+                layer(),
+            ],
             authorized_keys: vec!["ssh-ed25519 AAAA somebody".into()],
             ..spec("one")
         })
@@ -85,6 +88,7 @@ assert ctypes.CDLL(None).syscall(444, 0, 0, 1) > 0\"";
     assert!(!run("ss", &["-Hltn"]).contains(&substrate.gateway().to_string()));
 
     limits_hold(substrate);
+    limits_are_seen(substrate);
     loop_devices_work(substrate);
     packages_come_through_the_cache(substrate);
 
@@ -132,6 +136,30 @@ print(time.monotonic() - begin)";
     let group = "d=/sys/fs/cgroup; [ ! -d $d/pids ] || d=$d/pids; d=$d/hook
         mkdir $d && echo $$ > $d/cgroup.procs && grep -q hook /proc/self/cgroup";
     ok(substrate, "two", group);
+}
+
+/// What every charm brings with it, in a machine.
+fn layer() -> HostBind {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../layers/base/lib");
+    HostBind { from: folder.canonicalize().unwrap(), to: "/srv/layer".into(), read_only: true }
+}
+
+/// By charms, and by whatever else looks at the root of its control groups.
+fn limits_are_seen(substrate: &Substrate) {
+    let charm = "cd /srv/layer && python3 -B -c 'from muster_charm import machine
+print(machine.memory_mib(), machine.cores())'";
+    assert_eq!(ok(substrate, "one", charm), "512 1");
+    let groups = "cd /sys/fs/cgroup && cat memory/memory.limit_in_bytes || cat memory.max";
+    assert_eq!(ok(substrate, "one", &format!("({groups}) 2>/dev/null")), (512 << 20).to_string());
+    let all =
+        ok(substrate, "one", "awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo; nproc");
+    let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
+    substrate.create(&HostSpec { binds: vec![layer()], ..spec("free") }).unwrap();
+    assert_eq!(ok(substrate, "free", charm), all);
+    // Written anew with each start.
+    substrate.restart("one").unwrap();
+    assert_eq!(ok(substrate, "one", charm), "512 1");
+    substrate.destroy("free").unwrap();
 }
 
 fn loop_devices_work(substrate: &Substrate) {
@@ -214,14 +242,20 @@ fn machines_outlive_the_controller_and_come_back() {
                 .is_ok_and(|o| o.status == 0)
     });
 
-    // `poweroff` inside: it stays off, and says so; and is started when asked.
+    // `poweroff` inside: it stays off, and says so; the next start of the controller brings it back.
+    let (send, turns) = std::sync::mpsc::channel();
+    substrate.on_turn(move |name| send.send(name.to_owned()).unwrap());
     sh(&substrate, "one", "systemctl poweroff");
-    until(
-        "the machine to be off",
-        || matches!(substrate.get("one").unwrap().state, HostState::Ended(why) if why.contains("powered off")),
-    );
-    assert!(substrate.revive().unwrap().is_empty());
-    substrate.start("one").unwrap();
+    assert_eq!(turns.recv_timeout(Duration::from_secs(60)).unwrap(), "one");
+    let off = substrate.get("one").unwrap().state;
+    assert!(matches!(off, HostState::Ended(why) if why.contains("powered off")));
+    drop(substrate);
+    let substrate = world.open().clone();
+    let off = substrate.get("one").unwrap().state;
+    assert!(matches!(off, HostState::Ended(why) if why.contains("powered off")));
+    let revived = substrate.revive().unwrap();
+    assert_eq!((revived.len(), revived[0].0.as_str()), (1, "one"));
+    assert_eq!(ok(&substrate, "one", "cat /root/word"), "kept");
 
     // The host reboots: nothing runs, nothing is mounted, the boot is another.
     drop(substrate);

@@ -356,6 +356,16 @@ class Machine(Folder):
         self.put("memory/memory.limit_in_bytes", "9223372036854771712")
         self.assertEqual(machine.memory_mib(self.folder, meminfo), 4096)
 
+    def test_limits_of_the_older_kind(self):
+        meminfo = self.put("meminfo", "MemTotal:  4194304 kB\n")
+        self.put("memory/memory.limit_in_bytes", str(512 * 1024 * 1024))
+        self.assertEqual(machine.memory_mib(self.folder, meminfo), 512)
+        self.put("cpu/cpu.cfs_period_us", "100000")
+        self.put("cpu/cpu.cfs_quota_us", "100000")
+        self.assertEqual(machine.cores(self.folder), 1)
+        self.put("cpu/cpu.cfs_quota_us", "-1")
+        self.assertEqual(machine.cores(self.folder), len(os.sched_getaffinity(0)))
+
     def test_a_quota_of_cores_is_rounded_up(self):
         self.put("cpu.max", "50000 100000")
         self.assertEqual(machine.cores(self.folder), 1)

@@ -21,15 +21,14 @@ const GRACE: Duration = Duration::from_secs(90);
 pub fn controller(hand: &Hand, voice: &Voice) -> Result<(), DemoError> {
     let name = hand.controller();
     let work = voice.work(format!("controller {name}"));
-    let answers = hand.bare(&["show-controller", name, "--format", "json"]).run().is_ok();
-    let known = hand.bare(&["controllers", "--format", "json"]).run();
-    let known = known.map_err(|source| failed(&["controllers"], source))?;
+    let answers = hand.bare(&["models", "--controller", name, "--format", "json"]).run().is_ok();
     let (outcome, args) = if answers {
         ("already there", None)
-    } else if known.contains(&format!("\"{name}\"")) {
+    } else if whole(hand)? {
         // This host was started again, or somebody ended it.
         ("started again", Some(vec!["start-controller", name]))
     } else {
+        // Or gone on with, if it was cut off.
         ("bootstrapped on this host", Some(vec!["bootstrap", "localhost", name]))
     };
     if let Some(args) = args {
@@ -49,6 +48,16 @@ pub fn controller(hand: &Hand, voice: &Voice) -> Result<(), DemoError> {
     let args = ["add-model", hand.model(), "--controller", name];
     hand.bare(&args).run().map_err(|source| failed(&args, source))?;
     Ok(())
+}
+
+/// Whether the controller was bootstrapped to the end; one that was cut off has no identity yet.
+fn whole(hand: &Hand) -> Result<bool, DemoError> {
+    let args = ["controllers", "--format", "json"];
+    let printed = hand.bare(&args).run().map_err(|source| failed(&args, source))?;
+    let known: Value = serde_json::from_str(&printed)
+        .map_err(|error| DemoError::Shape { command: args.join(" "), what: error.to_string() })?;
+    let uuid = known.pointer(&format!("/controllers/{}/uuid", hand.controller()));
+    Ok(uuid.and_then(Value::as_str).is_some_and(|uuid| !uuid.is_empty()))
 }
 
 /// Deploys the bundle, or brings what stands up to it.

@@ -1,5 +1,9 @@
 //! The two documents name every crate, and say nothing of the machine they were written on.
 
+use std::collections::BTreeSet;
+
+use muster::{Act, Said};
+
 use crate::tree::{files, metadata, root};
 
 #[test]
@@ -12,6 +16,48 @@ fn readme_and_architecture_name_every_crate() {
             assert!(text.contains(&name), "{document} does not mention {name}");
         }
     }
+}
+
+/// Everything that README tells somebody to type at `muster` can be typed there, and speaks of what an
+/// earlier line made.
+#[test]
+fn what_readme_says_to_type_can_be_typed() {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let mut acts = Vec::new();
+    for block in text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"))
+    {
+        for line in block.lines() {
+            let line = line.split(" #").next().unwrap_or(line);
+            let mut words = line.split_whitespace().map(str::to_owned);
+            if words.next().as_deref() != Some("muster") {
+                continue;
+            }
+            match muster::parse(&words.collect::<Vec<_>>()) {
+                Ok(Said::Request(request)) => acts.push((line.to_owned(), request.act)),
+                Ok(Said::Text(_)) => panic!("`{line}` only prints help"),
+                Err(failure) => panic!("`{line}`: {failure}"),
+            }
+        }
+    }
+    let mut controllers = BTreeSet::new();
+    for (line, act) in &acts {
+        let named = match act {
+            Act::Bootstrap(act) => {
+                controllers.insert(act.name.as_str().to_owned());
+                continue;
+            }
+            Act::KillController(act) => &act.name,
+            Act::StartController(act) => &act.name,
+            Act::Deploy(act) => {
+                let charm = root().join(&act.source);
+                assert!(charm.exists(), "`{line}`: `{}` is not there", charm.display());
+                continue;
+            }
+            _ => continue,
+        };
+        assert!(controllers.contains(named), "`{line}`: no line before it makes \"{named}\"");
+    }
+    assert!(acts.len() >= 5, "README shows how to begin: {acts:?}");
 }
 
 #[test]

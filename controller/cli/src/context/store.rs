@@ -92,7 +92,7 @@ pub struct Controllers {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Controller {
-    /// Its identity.
+    /// Its identity; empty until `bootstrap` has come to its end.
     pub uuid: String,
     /// `address:port`, the likeliest first.
     #[serde(default)]
@@ -192,6 +192,13 @@ impl Controller {
     #[must_use]
     pub fn new(uuid: String, api_endpoints: Vec<String>, ca_cert: String, cloud: String) -> Self {
         Controller { uuid, api_endpoints, ca_cert, cloud, ..Controller::default() }
+    }
+
+    /// Whether it stands here because `bootstrap` began it, and is not whole yet: it is written down
+    /// before anything of it is made.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.uuid.is_empty() && self.data_folder.is_some()
     }
 }
 

@@ -1,31 +1,38 @@
-//! Making a controller on this host, starting it again, and taking it down with all it made.
+//! Making a controller on this host, and starting it again.
+//!
+//! ```text
+//! store: name, folder, token ─▶ init ─▶ settings ─▶ start ─▶ answers ─▶ machines can be made ─▶ store: uuid
+//! ```
+//!
+//! It is on record before anything of it is made. One that is cut off at any of these steps is gone on
+//! with by the next `bootstrap` of that name, or removed by `kill-controller`; one that fails is removed
+//! at once, unless it shall stay to be looked at.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use muster_api::body::Preparation;
 use muster_model::model_config::option;
 use muster_model::record::TokenHash;
 use muster_resources::Digest;
 use tokio::time::Instant;
 
+use super::kill::{ENDS, take_down};
 use super::models::make;
 use super::process::{HOME, LOG, Place, Started, free_address};
 use super::progress;
-use super::remove::{confirm_name, skips};
 use super::session::{Controller, Session, connect};
-use crate::commands::controllers::{Bootstrap, KillController, StartController};
+use crate::commands::controllers::{Bootstrap, StartController};
 use crate::commands::models::AddModel;
-use crate::context::Chosen;
 use crate::context::store::{Account, Controller as Kept};
+use crate::context::{self, Chosen};
 use crate::failure::Failure;
 
 /// The first user of every controller.
 const ADMIN: &str = "admin";
 /// How long a controller may take until it answers.
 const ANSWERS: Duration = Duration::from_secs(60);
-/// How long it may take to end once everything that it made is gone.
-const ENDS: Duration = Duration::from_secs(60);
 /// Settings of the controller that `--config` may give; other keys are options of models.
 const SETTINGS: &[&str] = &[
     "agent",
@@ -41,7 +48,8 @@ const SETTINGS: &[&str] = &[
 
 pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Result<(), Failure> {
     let name = act.name.as_str().to_owned();
-    if session.contents.controllers.controllers.contains_key(&name) {
+    let known = session.contents.controllers.controllers.get(&name).cloned();
+    if known.as_ref().is_some_and(|kept| !kept.is_unfinished()) {
         return Err(Failure::new(format!("controller \"{name}\" already exists")).hint(format!(
             "Take it down with \"muster kill-controller {name}\", or choose another name."
         )));
@@ -51,28 +59,37 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
             .hint("Run the same command as root."));
     }
     let (settings, model_options) = settings(act)?;
-    let data = match &act.data {
-        Some(folder) => session.desk.path(&folder.display().to_string()),
-        None => Path::new(HOME).join("controllers").join(&name),
+    let asked = act.data.as_ref().map(|folder| session.desk.path(&folder.display().to_string()));
+    let data = match known.as_ref().and_then(|kept| kept.data_folder.clone()) {
+        Some(begun) if asked.as_ref().is_some_and(|asked| *asked != begun) => {
+            let begun = begun.display();
+            return Err(Failure::new(format!("controller \"{name}\" was begun in `{begun}`"))
+                .hint(format!("Remove that first: \"muster kill-controller {name}\".")));
+        }
+        Some(begun) => begun,
+        None => asked.unwrap_or_else(|| Path::new(HOME).join("controllers").join(&name)),
     };
     let place = Place::new(session.desk, data.clone())?;
-    session.desk.say(&format!("Creating controller \"{name}\" on {}", act.cloud.as_str()));
-    let token = mint()?;
-    let hash = TokenHash(Digest::of(token.as_bytes())).to_string();
-    place.init(&name, act.cloud.as_str(), &hash)?;
-    let made = finish(session, act, &place, &name, token, &settings).await;
-    let on = match made {
+    if known.is_none() && place.made() {
+        // What is removed when this fails must be ours.
+        let data = data.display();
+        return Err(Failure::new(format!("`{data}` holds a controller already")));
+    }
+    let begins = if known.is_some() { "Going on with" } else { "Creating" };
+    session.desk.say(&format!("{begins} controller \"{name}\" on {}", act.cloud.as_str()));
+    let on = match made(session, act, &place, settings).await {
         Ok(on) => on,
         Err(failure) if act.keep_broken => return Err(failure),
         Err(failure) => {
-            place.terminate()?;
-            if place.ended(ENDS).await? {
-                place.remove()?;
-            }
-            return Err(failure);
+            return Err(match take_down(session, &name, &place, ENDS).await {
+                Ok(()) => failure,
+                Err(second) => failure.hint(format!(
+                    "What was made of it is still there ({second}); \
+                     \"muster kill-controller {name}\" tries again to remove it."
+                )),
+            });
         }
     };
-    root(session, &on).await?;
     if let Some(model) = &act.add_model {
         let model = AddModel {
             name: model.parse().map_err(|error| Failure::tried("cannot add a model", &error))?,
@@ -125,45 +142,81 @@ fn mint() -> Result<String, Failure> {
     Ok(format!("mst_{}", hex::encode(bytes)))
 }
 
-/// Starts the new controller, waits until it answers, and remembers it.
-async fn finish(
+/// Makes what of the controller is not there yet, waits until it can make machines, and remembers it as
+/// whole.
+async fn made(
     session: &mut Session<'_>,
     act: &Bootstrap,
     place: &Place,
-    name: &str,
-    token: String,
-    settings: &BTreeMap<String, String>,
+    settings: Options,
 ) -> Result<Controller, Failure> {
-    place.keep(settings)?;
-    let started = place.start()?;
-    let listen = settings.get("listen").cloned().unwrap_or_default();
-    let cloud = act.cloud.as_str().to_owned();
-    let mut kept = Kept::new(String::new(), vec![listen], place.authority()?, cloud);
-    kept.data_folder = Some(place.data.clone());
+    let name = act.name.as_str().to_owned();
+    // Settings that were given now count; one that runs with others is started again.
+    if !act.config.is_empty() {
+        place.end(ENDS).await?;
+    }
+    let running = place.running()?;
+    let listen = settings.get("listen").filter(|_| running.is_none()).cloned();
+    let (mut kept, token) = remember(session, act, place, listen)?;
+    if !place.made() {
+        let hash = TokenHash(Digest::of(token.as_bytes())).to_string();
+        place.init(&name, act.cloud.as_str(), &hash)?;
+    }
+    let started = match running {
+        Some(process) => Started::Found(process),
+        None => {
+            place.keep(&settings)?;
+            place.start()?
+        }
+    };
+    kept.ca_cert = place.authority()?;
     let chosen = Chosen {
-        name: name.to_owned(),
+        name: name.clone(),
         controller: kept.clone(),
         user: ADMIN.to_owned(),
         token: token.clone(),
     };
     let on = connect(chosen)?;
-    kept.uuid = answers(session, &on, place, started).await?;
+    let uuid = answers(session, &on, place, started).await?;
+    root(session, &on).await?;
+    kept.uuid = uuid;
     kept.agent_version = Some(super::status::DIALECT.to_owned());
-    let (entry, no_switch) = (name.to_owned(), act.no_switch);
+    let no_switch = act.no_switch;
     session.change(move |contents| {
-        contents.controllers.controllers.insert(entry.clone(), kept);
-        let account = Account::new(ADMIN.to_owned(), token, "superuser");
-        contents.accounts.controllers.insert(entry.clone(), account);
-        contents.models.controllers.remove(&entry);
+        contents.controllers.controllers.insert(name.clone(), kept);
+        contents.models.controllers.remove(&name);
         if !no_switch {
-            contents.controllers.current = Some(entry);
+            contents.controllers.current = Some(name);
         }
     })?;
     Ok(on)
 }
 
+/// Writes down what there will be, before any of it is: where it is, where it listens unless that stands
+/// already, and the token of its first user.
+fn remember(
+    session: &mut Session<'_>,
+    act: &Bootstrap,
+    place: &Place,
+    listen: Option<String>,
+) -> Result<(Kept, String), Failure> {
+    let (name, cloud) = (act.name.as_str().to_owned(), act.cloud.as_str().to_owned());
+    let (data, fresh) = (place.data.clone(), mint()?);
+    session.change(move |contents| {
+        let new = || Kept::new(String::new(), Vec::new(), String::new(), cloud);
+        let kept = contents.controllers.controllers.entry(name.clone()).or_insert_with(new);
+        kept.data_folder = Some(data);
+        if let Some(listen) = listen {
+            kept.api_endpoints = vec![listen];
+        }
+        let new = || Account::new(ADMIN.to_owned(), fresh.clone(), "superuser");
+        let account = contents.accounts.controllers.entry(name).or_insert_with(new);
+        (kept.clone(), account.token.get_or_insert(fresh).clone())
+    })
+}
+
 /// Waits until a controller that was just started answers; the answer is its identity.
-async fn answers(
+pub(super) async fn answers(
     session: &Session<'_>,
     on: &Controller,
     place: &Place,
@@ -199,99 +252,45 @@ async fn answers(
     result
 }
 
-/// Shows what the substrate does, such as making the root that machines stand on, until it rests.
+/// Shows what the substrate does, such as making the root that machines stand on, until machines
+/// can be made.
 async fn root(session: &mut Session<'_>, on: &Controller) -> Result<(), Failure> {
     let wheel = progress::wheel(session.desk, "Preparing this host");
     let mut said = String::new();
-    loop {
-        let body = on.client.controller().await.map_err(|error| on.failed(error))?;
-        if body.substrate.is_empty() {
-            wheel.finish_and_clear();
-            return Ok(());
-        }
-        wheel.set_message(body.substrate.clone());
-        if !session.desk.draws() && body.substrate != said {
-            session.desk.say(&body.substrate);
-            said = body.substrate;
+    let result = loop {
+        let doing = match on.client.controller().await.map(|body| body.substrate) {
+            Ok(Preparation::Ready) => break Ok(()),
+            Ok(Preparation::Busy(doing)) => doing,
+            Ok(Preparation::Failed(why)) => {
+                break Err(Failure::new(format!("this host cannot make machines: {why}"))
+                    .hint("Mend it, and run the same command again."));
+            }
+            Err(error) => break Err(on.failed(error)),
+        };
+        wheel.set_message(doing.clone());
+        if !session.desk.draws() && doing != said {
+            session.desk.say(&doing);
+            said = doing;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
-    }
+    };
+    wheel.finish_and_clear();
+    result
 }
 
 pub(super) async fn start(session: &mut Session<'_>, act: &StartController) -> Result<(), Failure> {
-    let on = named(session, &act.name)?;
+    let chosen = context::controller(session.desk, &session.contents, Some(&act.name))?;
+    let on = connect(chosen)?;
     let Some(data) = on.chosen.controller.data_folder.clone() else {
         return Err(Failure::new(format!("controller \"{}\" is not on this host", act.name)));
     };
     let place = Place::new(session.desk, data)?;
-    if place.running().is_some() {
+    if place.running()?.is_some() {
         session.desk.say(&format!("controller \"{}\" runs already", act.name));
         return Ok(());
     }
     let started = place.start()?;
     answers(session, &on, &place, started).await?;
     session.desk.say(&format!("controller \"{}\" answers", act.name));
-    Ok(())
-}
-
-fn named(session: &Session<'_>, name: &str) -> Result<Controller, Failure> {
-    connect(crate::context::controller(session.desk, &session.contents, Some(name))?)
-}
-
-pub(super) async fn kill(session: &mut Session<'_>, act: &KillController) -> Result<(), Failure> {
-    let name = &act.name;
-    let on = named(session, name)?;
-    let place = match on.chosen.controller.data_folder.clone() {
-        Some(data) => Some(Place::new(session.desk, data)?),
-        None => None,
-    };
-    if let Some(place) = &place
-        && place.running().is_none()
-        && place.data.join("ca.pem").exists()
-    {
-        // Only the controller knows all that it made on this host.
-        session.desk.say("The controller does not run; starting it to take down what it made");
-        let started = place.start()?;
-        answers(session, &on, place, started).await?;
-    }
-    let models = on.client.models().await.map_err(|error| on.failed(error))?;
-    if !act.with_models && !models.is_empty() {
-        let names: Vec<String> = models.iter().map(|m| m.info.name.to_string()).collect();
-        return Err(Failure::new(format!(
-            "cannot destroy controller \"{name}\": it has models: {}",
-            names.join(", ")
-        ))
-        .hint("Destroy them first, or add --destroy-all-models."));
-    }
-    if !act.no_prompt && !skips(session.desk) {
-        let machines: u32 = models.iter().map(|model| model.machines).sum();
-        let question = format!(
-            "WARNING! This will destroy the controller \"{name}\" with {} model(s) and {machines} machine(s), and all data in them.\n\nTo continue, enter the name of the controller: ",
-            models.len()
-        );
-        confirm_name(session.desk, &question, name, "controller destruction")?;
-    }
-    session.desk.say(&format!("Destroying controller \"{name}\""));
-    let wheel = progress::wheel(session.desk, "Taking down machines");
-    let own = on.client.controller().await.map_err(|error| on.failed(error))?.controller.name;
-    let torn = on.client.teardown(own.as_str()).await;
-    wheel.finish_and_clear();
-    let torn = torn.map_err(|error| {
-        on.failed(error).while_trying(format!("cannot destroy controller \"{name}\""))
-    })?;
-    for path in torn.left {
-        session.desk.say(&format!("The data of kept storage stays in {path}"));
-    }
-    if let Some(place) = &place {
-        if !place.ended(act.timeout.unwrap_or(ENDS)).await? {
-            return Err(Failure::new(format!(
-                "timed out waiting for controller \"{name}\" to end"
-            ))
-            .hint(format!("Its log: {}", place.data.join(LOG).display())));
-        }
-        place.remove()?;
-    }
-    session.change(|contents| contents.forget(name))?;
-    session.desk.say(&format!("Controller \"{name}\" is gone."));
     Ok(())
 }

@@ -1,14 +1,16 @@
-//! The controller's process on this host: made, started so that it outlives this command, known
-//! again by its number, ended.
+//! The controller's process on this host: made, started so that it outlives this command, found
+//! again by its command line, ended.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::service::Service;
@@ -19,14 +21,16 @@ use crate::failure::Failure;
 pub(super) const HOME: &str = "/var/lib/muster";
 /// Where the controller's own log goes, in its data folder.
 pub(super) const LOG: &str = "controller.log";
-/// Where its process's number stands.
-const PID: &str = "controller.pid";
+/// The certificate that clients pin; made last, so that its presence says that all is there.
+const AUTHORITY: &str = "ca.pem";
 /// Its settings, so that it starts again as it was.
 const SETTINGS: &str = "controller.toml";
 /// The port that is tried first.
 const PORT: u16 = 17070;
 /// How much of a log is shown when a start fails.
 const TAIL: u64 = 2048;
+/// How long a process may take to be gone once it was killed.
+const KILLED: Duration = Duration::from_secs(10);
 
 /// The controller's program: `MUSTER_CONTROLLER`, or the one beside this program.
 fn program(desk: &Desk) -> Result<PathBuf, Failure> {
@@ -55,8 +59,10 @@ pub(super) struct Place {
     service: Option<Service>,
 }
 
-/// A controller that was just started.
+/// A controller that is to answer soon.
 pub(super) enum Started {
+    /// It ran already.
+    Found(OwnedFd),
     /// As a child of this command.
     Child(Child),
     /// By systemd.
@@ -67,6 +73,9 @@ impl Started {
     /// How it ended, if it did.
     pub(super) fn ended(&mut self) -> Result<Option<String>, Failure> {
         match self {
+            Started::Found(process) => {
+                Ok(over(process, Duration::ZERO)?.then(|| "it ended".to_owned()))
+            }
             Started::Child(child) => match child.try_wait() {
                 Ok(status) => Ok(status.map(|status| status.to_string())),
                 Err(error) => Err(Failure::tried("cannot watch the controller start", &error)),
@@ -81,25 +90,43 @@ impl Place {
         Ok(Place { program: program(desk)?, service: Service::of(&data), data })
     }
 
+    /// Whether the whole of an installation is there.
+    pub(super) fn made(&self) -> bool {
+        self.data.join(AUTHORITY).exists()
+    }
+
     /// Makes the installation: data folder, authority, store, first user.
     pub(super) fn init(&self, name: &str, cloud: &str, token_hash: &str) -> Result<(), Failure> {
         let data = self.data.display().to_string();
-        let arguments =
-            ["--name", name, "--cloud", cloud, "--token-hash", token_hash, "--data-dir", &data];
+        let words = ["init", "--name", name, "--cloud", cloud, "--token-hash", token_hash];
+        let what = format!("cannot make a controller in `{data}`");
+        self.call(&words, &what).map(drop)
+    }
+
+    /// Removes from this host what the controller made, by its records and without it. Answers where
+    /// the data of kept storage is. The controller must have ended.
+    pub(super) fn teardown(&self) -> Result<Vec<String>, Failure> {
+        let what = format!("cannot take down what `{}` has records of", self.data.display());
+        Ok(self.call(&["teardown"], &what)?.lines().map(str::to_owned).collect())
+    }
+
+    /// Runs the controller's program to its end, on this data folder.
+    fn call(&self, words: &[&str], what: &str) -> Result<String, Failure> {
         let done = Command::new(&self.program)
-            .arg("init")
-            .args(arguments)
+            .args(words)
+            .arg("--data-dir")
+            .arg(&self.data)
             .stdin(Stdio::null())
             .output()
             .map_err(|error| {
                 Failure::tried(format!("cannot run `{}`", self.program.display()), &error)
             })?;
         if done.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&done.stderr);
         let said = said.trim().trim_start_matches("ERROR ");
-        Err(Failure::new(format!("cannot make a controller in `{data}`: {said}")))
+        Err(Failure::new(format!("{what}: {said}")))
     }
 
     /// Keeps the settings that it is to run with.
@@ -147,8 +174,6 @@ impl Place {
             .stderr(log)
             .spawn()
             .map_err(failed)?;
-        let mut file = File::create(self.data.join(PID)).map_err(failed)?;
-        writeln!(file, "{}", child.id()).map_err(failed)?;
         Ok(Started::Child(child))
     }
 
@@ -184,54 +209,78 @@ impl Place {
         }
     }
 
-    /// Its process, if the one of that number is still the controller of this folder.
-    pub(super) fn running(&self) -> Option<Pid> {
-        let noted = || std::fs::read_to_string(self.data.join(PID)).ok()?.trim().parse().ok();
-        let service = self.service.as_ref().filter(|service| service.exists());
-        let number: i32 = service.map_or_else(noted, Service::process)?;
-        let line = std::fs::read(format!("/proc/{number}/cmdline")).ok()?;
-        let data = self.data.as_os_str().as_encoded_bytes();
-        let own = line.split(|byte| *byte == 0).any(|word| word == data);
-        if own { Pid::from_raw(number) } else { None }
-    }
-
-    /// Waits until its process has ended; `false` when the time is over.
-    pub(super) async fn ended(&self, within: Duration) -> Result<bool, Failure> {
-        let Some(pid) = self.running() else { return Ok(true) };
-        // Gone between the two looks is gone.
-        let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(true) };
-        let waiting = tokio::task::spawn_blocking(move || {
-            let mut fds = [rustix::event::PollFd::from_borrowed_fd(
-                std::os::fd::AsFd::as_fd(&fd),
-                rustix::event::PollFlags::IN,
-            )];
-            let time = rustix::event::Timespec {
-                tv_sec: i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(within.subsec_nanos()),
-            };
-            rustix::event::poll(&mut fds, Some(&time))
-        });
-        match waiting.await {
-            Ok(Ok(ready)) => Ok(ready > 0),
-            Ok(Err(error)) => Err(Failure::tried("cannot wait for the controller's end", &error)),
-            Err(error) => Err(Failure::tried("cannot wait for the controller's end", &error)),
+    /// Its process, if it runs. Whoever started it may have been killed the moment after, so nothing
+    /// but the process itself says so.
+    pub(super) fn running(&self) -> Result<Option<OwnedFd>, Failure> {
+        let failed =
+            |error: std::io::Error| Failure::tried("cannot look for the controller", &error);
+        // A controller in a machine on this host may have a folder of the same name.
+        let here = std::fs::read_link("/proc/self/ns/pid").map_err(failed)?;
+        for entry in std::fs::read_dir("/proc").map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let Some(pid) = number.and_then(Pid::from_raw) else { continue };
+            // Opened first: what is read is then of this process or of none.
+            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let there = std::fs::read_link(entry.path().join("ns/pid"));
+            if serves(&line, &self.data) && there.is_ok_and(|there| there == here) {
+                return Ok(Some(process));
+            }
         }
+        Ok(None)
     }
 
-    /// Asks its process to end.
-    pub(super) fn terminate(&self) -> Result<(), Failure> {
-        let Some(pid) = self.running() else { return Ok(()) };
-        let failed = |error: rustix::io::Errno| Failure::tried("cannot end the controller", &error);
-        let fd = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
-        pidfd_send_signal(&fd, Signal::TERM).map_err(failed)
+    /// Ends it: in good order, or by force when it takes longer. A service is unmade, so that it is not
+    /// started again.
+    pub(super) async fn end(&self, within: Duration) -> Result<(), Failure> {
+        if let Some(service) = &self.service {
+            service.remove()?;
+        }
+        for (signal, within) in [(Signal::TERM, within), (Signal::KILL, KILLED)] {
+            let Some(process) = self.running()? else { return Ok(()) };
+            match pidfd_send_signal(&process, signal) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(Failure::tried("cannot end the controller", &error)),
+            }
+            let waiting = tokio::task::spawn_blocking(move || over(&process, within));
+            let waited = waiting.await;
+            waited.map_err(|error| {
+                Failure::tried("cannot wait for the controller's end", &error)
+            })??;
+        }
+        match self.running()? {
+            None => Ok(()),
+            Some(_) => Err(Failure::new("the controller was killed and does not end")
+                .hint(format!("Its log: {}", self.data.join(LOG).display()))),
+        }
     }
 
     /// The certificate that clients pin.
     pub(super) fn authority(&self) -> Result<String, Failure> {
-        let path = self.data.join("ca.pem");
+        let path = self.data.join(AUTHORITY);
         std::fs::read_to_string(&path)
             .map_err(|error| Failure::tried(format!("cannot read `{}`", path.display()), &error))
     }
+}
+
+/// Whether a process of this command line serves the data folder.
+fn serves(line: &[u8], data: &Path) -> bool {
+    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+    let folder = data.as_os_str().as_encoded_bytes();
+    words.windows(3).any(|three| three == [b"run".as_slice(), b"--data-dir".as_slice(), folder])
+}
+
+/// Waits until a process has ended; `false` when the time is over.
+fn over(process: &OwnedFd, within: Duration) -> Result<bool, Failure> {
+    let time = Timespec {
+        tv_sec: i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(within.subsec_nanos()),
+    };
+    let ready = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&time));
+    ready
+        .map(|ready| ready > 0)
+        .map_err(|error| Failure::tried("cannot wait for the controller's end", &error))
 }
 
 /// An address on the loopback that nobody listens on: the usual port, or one that the kernel gives.
@@ -264,4 +313,26 @@ fn remove_folder(data: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_is_known_by_its_command_line() {
+        let data = Path::new("/var/lib/muster/controllers/here");
+        let line = |words: &[&str]| words.join("\0").into_bytes();
+        let folder = data.to_str().unwrap();
+        assert!(serves(&line(&["/opt/muster-controller", "run", "--data-dir", folder]), data));
+        assert!(serves(&line(&["sh", "/x", "run", "--data-dir", folder, ""]), data));
+        for other in [
+            &["/opt/muster-controller", "teardown", "--data-dir", folder][..],
+            &["/opt/muster-controller", "run", "--data-dir", "/elsewhere"],
+            &["muster", "bootstrap", "--data-folder", folder],
+            &[""],
+        ] {
+            assert!(!serves(&line(other), data), "{other:?}");
+        }
+    }
 }

@@ -48,12 +48,6 @@ impl Service {
         Ok(())
     }
 
-    /// Its process, while it has one.
-    pub(super) fn process(&self) -> Option<i32> {
-        let number = self.property("MainPID").ok()?.parse().ok()?;
-        (number > 0).then_some(number)
-    }
-
     /// How it ended, if it did; one that waits to be started again has ended.
     pub(super) fn ended(&self) -> Result<Option<String>, Failure> {
         let (state, sub) = (self.property("ActiveState")?, self.property("SubState")?);

@@ -134,7 +134,7 @@ impl Flights {
 
     async fn fly(&self, url: &str, known: Option<Entry>, send: &watch::Sender<State>) {
         let Ok(_room) = self.room.acquire().await else { return };
-        let mut request = self.client.get(url);
+        let mut request = self.client.get(self.upstream.address(url));
         if let Some(known) = &known {
             if let Some(etag) = &known.etag {
                 request = request.header(header::IF_NONE_MATCH, etag);
@@ -289,7 +289,7 @@ impl Flights {
         let mark = mark.ok_or("it was cut, and cannot be resumed")?;
         let response = self
             .client
-            .get(url)
+            .get(self.upstream.address(url))
             .header(header::RANGE, format!("bytes={from}-"))
             .header(header::IF_RANGE, mark)
             .send()

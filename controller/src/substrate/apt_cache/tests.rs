@@ -89,7 +89,7 @@ impl Bench {
     fn start(&mut self) {
         drop(self.cache.take());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let upstream = Upstream { proxy: None, allow_loopback: true };
+        let upstream = Upstream { allow_loopback: true, ..Upstream::default() };
         self.cache = Some(AptCache::start(listener, self.folder.path(), &upstream).unwrap());
     }
 
@@ -187,4 +187,44 @@ fn the_hosts_own_services_are_not_for_machines() {
     assert!(reachable("10.0.0.7".parse().unwrap(), false));
     let uri: http::Uri = "http://localhost/x".parse().unwrap();
     assert!(url_of(&uri, false).is_ok(), "names are looked at when they are resolved");
+}
+
+#[test]
+fn a_mirror_that_is_named_by_tls_is_asked_by_tls() {
+    let secure = ["mirror.example", "other.example:8443"].map(str::to_owned).into();
+    let upstream = Upstream { secure, ..Upstream::default() };
+    for (asked, address) in [
+        ("http://mirror.example/debian/x", "https://mirror.example/debian/x"),
+        ("http://other.example:8443/x", "https://other.example:8443/x"),
+        ("http://other.example/x", "http://other.example/x"),
+        ("http://mirror.example.org/x", "http://mirror.example.org/x"),
+    ] {
+        assert_eq!(upstream.address(asked), address);
+    }
+}
+
+/// The mirror speaks TLS and no test is trusted by this host: that it was spoken to is what is seen.
+#[test]
+fn tls_is_spoken_to_such_a_mirror() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let hello = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut first = [0; 3];
+        stream.read_exact(&mut first).unwrap();
+        first
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let secure = [host.clone()].into();
+    let upstream = Upstream { allow_loopback: true, secure, ..Upstream::default() };
+    let own = TcpListener::bind("127.0.0.1:0").unwrap();
+    let cache = AptCache::start(own, folder.path(), &upstream).unwrap();
+    let mut stream = TcpStream::connect(cache.address()).unwrap();
+    write!(stream, "GET http://{host}/x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+    // A handshake record of TLS.
+    assert_eq!(hello.join().unwrap(), [22, 3, 1]);
 }
