@@ -9,9 +9,14 @@
 )]
 
 mod actions;
+mod background;
+mod bad_input;
 mod environment;
 mod failure;
 mod lifecycle;
+mod reads;
+mod run;
+mod side_by_side;
 mod storage;
 mod support;
 mod tools;
