@@ -53,8 +53,10 @@ fn text(tool: &str, word: OsString) -> Result<String, String> {
 /// One call over `socket`.
 fn exchange(socket: &Path, call: &Call) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
-    wire::write(&mut stream, &call.fields())?;
-    Answer::from_fields(wire::read(io::BufReader::new(stream))?)
+    // An agent that refuses the caller answers without reading what it wants.
+    let asked = wire::write(&mut stream, &call.fields());
+    let answer = wire::read(io::BufReader::new(stream)).and_then(Answer::from_fields);
+    answer.or_else(|problem| asked.and(Err(problem)))
 }
 
 /// The working directory as the agent can use it; empty if there is none any more.

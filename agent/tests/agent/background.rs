@@ -171,8 +171,9 @@ async fn s12_a_child_that_was_moved_to_another_group_is_still_the_hooks() {
     charm.hook(
         "install",
         "point=$(grep -- ' - cgroup2 ' /proc/self/mountinfo | cut -d' ' -f5 | head -1)\n\
-         [ -z \"$point\" ] || bash -c \"echo \\$\\$ > $point/cgroup.procs; relation-ids db; unit-get private-address\" \
-         > $out/moved\n\
+         if [ -n \"$point\" ]; then bash -c \"echo \\$\\$ > $point/cgroup.procs && \
+         ! grep -q '^0::.*muster-run' /proc/self/cgroup && unit-get private-address\" > $out/moved; \
+         else unit-get private-address > $out/moved; fi\n\
          runuser -u root -- unit-get private-address > $out/runuser\n\
          su root -c 'unit-get private-address' > $out/su",
     );

@@ -256,6 +256,7 @@ async fn a_reboot_at_once_ends_the_command_keeps_nothing_and_queues_nothing() {
         host.until("reboot", |state| state.reports.iter().any(rebooting).then_some(())).await;
         host.stop().await;
         assert!(host.fake.state.lock().unwrap().unit_state.1.is_empty());
+        host.fake.state.lock().unwrap().reports.clear();
         host.settings.boot = Some("boot-2".to_owned());
         host.start();
         assert_eq!(host.rest().await, "");
