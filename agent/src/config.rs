@@ -8,8 +8,8 @@
 //! join-token-file = "/etc/muster/join"       # removed once it was used
 //! ```
 //!
-//! Everything else has a default: the roots `juju`, `muster`, `logs`, `programs`, and `path`, the
-//! `PATH` behind the tools in hooks. In the environment each key is `MUSTER_AGENT_…`, with `_` for
+//! Everything else has a default: the roots `juju`, `muster`, `logs`, `programs`; `path`, the
+//! `PATH` behind the tools in hooks; and `processes`, how many one hook may have. In the environment each key is `MUSTER_AGENT_…`, with `_` for
 //! `-`; there `MUSTER_AGENT_CONTROLLERS` is a list in brackets.
 
 use std::net::SocketAddr;
@@ -25,9 +25,9 @@ use thiserror::Error;
 use crate::failpoint::Failpoints;
 use crate::paths::Paths;
 
-/// What charms are told as the version of what runs them: a release of the series whose contract is
-/// kept (hook contract, section 0).
-pub const VERSION: &str = "3.6.0";
+/// Processes and threads of one run: enough for what starts several virtual machines of Java in one hook,
+/// and few enough that a machine stands what a hook may do by mistake.
+const PROCESSES: u32 = 4096;
 
 /// Why there are no settings.
 #[derive(Debug, Error)]
@@ -64,8 +64,8 @@ struct Fragment {
     logs: PathBuf,
     programs: Option<PathBuf>,
     path: Option<String>,
-    /// Seconds that a hook may take.
-    hook_deadline: u64,
+    /// Processes and threads that one run may have at once.
+    processes: u32,
 }
 
 impl Default for Fragment {
@@ -82,7 +82,7 @@ impl Default for Fragment {
             logs: paths.logs,
             programs: paths.programs,
             path: None,
-            hook_deadline: 3600,
+            processes: PROCESSES,
         }
     }
 }
@@ -111,11 +111,9 @@ pub struct Settings {
     pub program: PathBuf,
     /// Who reads archives: a child, where `main` knows how to be one.
     pub reader: Reader,
-    /// How long a hook may run (reliability document, section 5).
-    pub hook_deadline: Duration,
-    /// How long `update-status` may run.
-    pub update_status_deadline: Duration,
-    /// How long what a hook left running may go on, before it is asked to end.
+    /// Processes and threads that one run may have at once, where the kernel counts them.
+    pub processes: u32,
+    /// How long a hook's children may take to end after it, before they count as left running.
     pub linger: Duration,
     /// How long what was asked to end may take, before it is killed.
     pub grace: Duration,
@@ -136,8 +134,7 @@ impl Settings {
             path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
             program,
             reader: Reader::Here,
-            hook_deadline: Duration::from_secs(3600),
-            update_status_deadline: Duration::from_secs(300),
+            processes: PROCESSES,
             linger: Duration::from_secs(3),
             grace: Duration::from_secs(30),
             may_reboot: true,
@@ -163,8 +160,8 @@ pub fn load(file: &Path, program: PathBuf) -> Result<(Settings, Connection), Con
     if fragment.controllers.is_empty() {
         return Err(ConfigError::Rule("`controllers` must name at least one address"));
     }
-    if fragment.hook_deadline == 0 {
-        return Err(ConfigError::Rule("`hook-deadline` must be at least 1 second"));
+    if fragment.processes < 16 {
+        return Err(ConfigError::Rule("`processes` must be at least 16"));
     }
     let authority = match (fragment.authority_pem, fragment.authority) {
         (Some(pem), _) => pem,
@@ -190,7 +187,7 @@ pub fn load(file: &Path, program: PathBuf) -> Result<(Settings, Connection), Con
     if let Some(path) = fragment.path {
         settings.path = path;
     }
-    settings.hook_deadline = Duration::from_secs(fragment.hook_deadline);
+    settings.processes = fragment.processes;
     let connection = Connection {
         controllers: fragment.controllers,
         authority,
@@ -236,5 +233,7 @@ mod tests {
         assert!(reason("controllers = [\"10.0.0.1\"]").contains("controllers"));
         assert!(reason("controllers = [\"10.0.0.1:1\"]").contains("authority"));
         assert!(reason("controler = 1").contains("controler"));
+        let small = "controllers = [\"10.0.0.1:1\"]\nprocesses = 1\n";
+        assert!(reason(small).contains("`processes`"));
     }
 }

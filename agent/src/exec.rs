@@ -1,25 +1,30 @@
 //! `juju-exec` and `juju-run`: commands in a unit's context, given on the machine itself (hook
 //! contract, section 5.12); and `jujud version`, which libraries ask for.
 
+mod pieces;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use muster_charms::version;
 use muster_console::flags::{self, Flag, Line, Order, Reading, Usage};
 use muster_console::outcome::error_line;
 use muster_model::Version;
 use muster_model::goal::{RelationGoal, UnitGoal};
 use muster_model::hook::{RelationHook, RelationHookKind};
 use muster_model::name::{MachineId, RelationId, UnitName};
-use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Settings, VERSION};
+use crate::config::Settings;
+use crate::hook::output::{self, Piece, Sink, Stream};
 use crate::links;
 use crate::step::ExecRequest;
 use crate::tool;
@@ -28,6 +33,8 @@ use crate::world::World;
 
 /// How long `--no-context` waits for the machine's lock.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Pieces of output that may wait to be sent.
+const AHEAD: usize = 8;
 /// Where the socket is, if not at its usual place.
 const SOCKET: &str = "MUSTER_EXEC_SOCKET";
 
@@ -45,19 +52,14 @@ const USAGE: Usage = Usage {
     ..Usage::of("juju-exec", "[<unit>] <command> [...]", "Run a command in a unit's context.")
 };
 
-/// The client: sends the words to the agent and leaves its answer.
+/// The client: sends the words to the agent and leaves what comes of them.
 #[must_use]
 pub fn run(name: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
-    let answer = match call(name, words) {
-        Ok(answer) => answer,
-        Err((code, text)) => {
-            Answer { code, stderr: error_line(text).into_bytes(), ..Answer::default() }
-        }
-    };
-    tool::give(&answer).unwrap_or(1)
+    call(name, words)
+        .unwrap_or_else(|(code, text)| tool::give(&problem(code, &text)).unwrap_or(code))
 }
 
-fn call(name: &str, words: impl IntoIterator<Item = OsString>) -> Result<Answer, (u8, String)> {
+fn call(name: &str, words: impl IntoIterator<Item = OsString>) -> Result<u8, (u8, String)> {
     if let Ok(context) = std::env::var("JUJU_CONTEXT_ID") {
         let shown = context.rsplit_once('-').map_or(context.as_str(), |(shown, _)| shown);
         let text = format!("{name} cannot be called from within a hook, have context \"{shown}\"");
@@ -69,7 +71,8 @@ fn call(name: &str, words: impl IntoIterator<Item = OsString>) -> Result<Answer,
         words.into_iter().map(OsString::into_string).collect();
     let args = args.map_err(|word| (2, format!("argument {word:?} is not UTF-8")))?;
     let call = Call { tool: name.to_owned(), cwd: tool::cwd(), args, ..Call::default() };
-    tool::exchange(&socket, &call).map_err(|error| (1, format!("cannot reach the agent: {error}")))
+    pieces::receive(&socket, &call)
+        .map_err(|error| (1, format!("no answer of the agent to the end: {error}")))
 }
 
 /// `jujud version`: the version, the system and the architecture.
@@ -88,7 +91,7 @@ pub fn version(words: impl IntoIterator<Item = OsString>) -> u8 {
         "aarch64" => "arm64",
         other => other,
     };
-    let text = format!("{VERSION}-{}-{arch}\n", system());
+    let text = format!("{}-{}-{arch}\n", version::JUJU, system());
     u8::from(io::stdout().lock().write_all(text.as_bytes()).is_err())
 }
 
@@ -185,20 +188,18 @@ async fn one(
 ) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let read = tokio::time::timeout(Duration::from_secs(10), wire::read_async(&mut stream)).await;
-    let answer = if peer.uid() != rustix::process::geteuid().as_raw() {
-        problem(1, "permission denied")
-    } else {
-        let call = read.map_err(io::Error::other)?.and_then(Call::from_fields)?;
-        match carry_out(world, asked, stop, call).await {
-            Ok(answer) => answer,
-            Err((code, text)) => problem(code, &text),
-        }
+    let call = read.map_err(io::Error::other)?.and_then(Call::from_fields)?;
+    let (output, printed) = mpsc::channel(AHEAD);
+    let answer = async {
+        let carried = if peer.uid() == rustix::process::geteuid().as_raw() {
+            carry_out(world, asked, stop, call, output).await
+        } else {
+            drop(output);
+            Err((1, "permission denied".to_owned()))
+        };
+        carried.unwrap_or_else(|(code, text)| problem(code, &text))
     };
-    let mut answer = answer;
-    // What does not fit into an answer is cut; an operator's `exec` has the whole.
-    answer.stdout.truncate(wire::MAX_MESSAGE / 2);
-    answer.stderr.truncate(wire::MAX_MESSAGE / 4);
-    stream.write_all(&wire::encode(&answer.fields(&[answer.code]))?).await
+    pieces::send(stream, printed, answer).await
 }
 
 type Refused = (u8, String);
@@ -208,6 +209,7 @@ async fn carry_out(
     asked: &mpsc::Sender<Asked>,
     stop: &CancellationToken,
     call: Call,
+    output: mpsc::Sender<Piece>,
 ) -> Result<Answer, Refused> {
     let line = match flags::read(&USAGE, call.args) {
         Ok(Reading::Line(line)) => line,
@@ -218,7 +220,7 @@ async fn carry_out(
     };
     if line.on("no-context") {
         let command = command(&line.words)?;
-        return without_unit(world, stop, &call.cwd, &command).await;
+        return without_unit(world, stop, &call.cwd, &command, output).await;
     }
     let goal = world.goal.borrow().clone();
     let units = goal.as_ref().map(|goal| &goal.units);
@@ -230,7 +232,7 @@ async fn carry_out(
         _ => None,
     };
     let (answer, answered) = oneshot::channel();
-    let request = ExecRequest { command, relation, answer };
+    let request = ExecRequest { command, relation, output, answer };
     let gone = |_| (1, "the agent is stopping".to_owned());
     asked.send(Asked { unit, request }).await.map_err(|_| gone(()))?;
     answered.await.map_err(|_| gone(()))
@@ -331,6 +333,7 @@ async fn without_unit(
     stop: &CancellationToken,
     cwd: &str,
     command: &str,
+    output: mpsc::Sender<Piece>,
 ) -> Result<Answer, Refused> {
     let held = tokio::select! {
         biased;
@@ -340,22 +343,43 @@ async fn without_unit(
     let held =
         held.map_err(|_| (1, "the machine's lock was not free for five minutes".to_owned()))?;
     let cwd = if Path::new(cwd).is_absolute() { cwd } else { "/" };
-    let output = tokio::process::Command::new("/bin/bash")
+    let wrong = |error| (1, format!("cannot run bash: {error}"));
+    let mut child = tokio::process::Command::new("/bin/bash")
         .args(["-c", command])
         .current_dir(cwd)
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .env_clear()
         .env("PATH", &world.settings.path)
-        .output()
-        .await;
+        .spawn()
+        .map_err(wrong)?;
+    let over = CancellationToken::new();
+    let reading = |stream| output::Reading {
+        stream,
+        sink: Sink::Sent(output.clone()),
+        kept: Arc::default(),
+        over: over.clone(),
+    };
+    let readers = [
+        child
+            .stdout
+            .take()
+            .map(|from| tokio::spawn(output::read(from, reading(Stream::Out), |_| ()))),
+        child
+            .stderr
+            .take()
+            .map(|from| tokio::spawn(output::read(from, reading(Stream::Err), |_| ()))),
+    ];
+    drop(output);
+    let status = child.wait().await;
+    over.cancel();
+    for reader in readers.into_iter().flatten() {
+        reader.await.map_err(|broken| wrong(io::Error::other(broken)))?;
+    }
     drop(held);
-    let output = output.map_err(|error| (1, format!("cannot run bash: {error}")))?;
-    Ok(Answer {
-        code: output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
-        output: String::new(),
-        stdout: output.stdout,
-        stderr: output.stderr,
-    })
+    let code = status.map_err(wrong)?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(Answer { code: code.unwrap_or(1), ..Answer::default() })
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use muster_charms::Base;
 use muster_model::record::{Address, Hardware};
 use muster_model::report::FactsReport;
 
@@ -19,7 +21,7 @@ pub(crate) fn gather(boot: &str, root: &Path) -> FactsReport {
             .unwrap_or_default(),
         addresses: addresses(),
         hardware: hardware(root),
-        base: base(&fs::read_to_string("/etc/os-release").unwrap_or_default()),
+        base: read_base(),
         boot_id: boot.to_owned(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         trouble: String::new(),
@@ -90,8 +92,31 @@ fn number(groups: &Path, file: &str) -> Option<i64> {
     fs::read_to_string(groups.join(file)).ok()?.trim().parse().ok()
 }
 
+fn read_base() -> Option<Base> {
+    base(&fs::read_to_string("/etc/os-release").unwrap_or_default())
+}
+
+/// What this machine runs; it does not change under a running agent.
+pub(crate) fn own_base() -> Option<&'static Base> {
+    static OWN: LazyLock<Option<Base>> = LazyLock::new(read_base);
+    OWN.as_ref()
+}
+
+/// The `TERM` of hooks (hook contract, section 3.2).
+pub(crate) fn terminal(base: Option<&Base>) -> &'static str {
+    let release = |base: &Base| base.track().split('.').next()?.parse::<u32>().ok();
+    match base {
+        Some(base) if base.name == "ubuntu" => "tmux-256color",
+        Some(base) if base.name == "centos" => match release(base) {
+            Some(..=7) => "screen-256color",
+            _ => "tmux-256color",
+        },
+        _ => "screen",
+    }
+}
+
 /// `debian@12` from `ID` and `VERSION_ID`.
-fn base(os_release: &str) -> Option<muster_charms::Base> {
+fn base(os_release: &str) -> Option<Base> {
     let value = |key: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
         Some(line.trim_matches('"').to_owned())
@@ -205,6 +230,17 @@ mod tests {
         ];
         assert_eq!(limits(&unlimited), (None, Some(8796093022207)));
         assert_eq!(limits(&[("cpu.max", "100000 0")]).0, None);
+    }
+
+    /// Hook contract E08.
+    #[test]
+    fn the_terminal_is_the_one_that_the_base_has() {
+        let of = |text: &str| terminal(Some(&text.parse().unwrap()));
+        assert_eq!(of("ubuntu@20.04"), "tmux-256color");
+        assert_eq!(of("centos@9"), "tmux-256color");
+        assert_eq!(of("centos@7/stable"), "screen-256color");
+        assert_eq!(of("debian@12"), "screen");
+        assert_eq!(terminal(None), "screen");
     }
 
     #[test]

@@ -8,7 +8,9 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod context;
+pub(crate) mod crowd;
 pub(crate) mod environment;
+pub(crate) mod left;
 pub(crate) mod output;
 pub(crate) mod process;
 pub(crate) mod runs;
@@ -16,3 +18,4 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod starting;
+pub(crate) mod view;

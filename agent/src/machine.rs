@@ -96,12 +96,12 @@ pub async fn run(
     crate::paths::private_folder(&paths.muster).map_err(folder(paths.muster.clone()))?;
     let _lock = lock(&settings).await?;
     let runs = Runs::open(paths.runs()).map_err(folder(paths.runs()))?;
-    runs.end_left(settings.grace).await.map_err(folder(paths.runs()))?;
+    runs.take_over(settings.grace).await.map_err(folder(paths.runs()))?;
     let blobs = BlobStore::open(paths.blobs()).map_err(RunError::Blobs)?;
     let spool = Spool::open(&paths.spool()).map_err(folder(paths.spool()))?;
     exec::install(&settings, identity.1).map_err(folder(paths.juju.clone()))?;
     let boot = settings.boot.clone().unwrap_or_else(facts::boot_id);
-    let world = World::new(settings, controller, identity, &boot, blobs, spool);
+    let world = World::new(settings, controller, identity, &boot, blobs, spool, runs.left.clone());
     let mut machine = Machine::new(world, runs, stop);
     machine.run().await
 }
@@ -150,7 +150,7 @@ struct Machine {
 impl Machine {
     fn new(world: World, runs: Runs, stop: CancellationToken) -> Machine {
         let (asked, exec) = mpsc::channel(16);
-        let starters = Starters::new(Groups::find(), runs, world.settings.program.clone());
+        let starters = Starters::new(Groups::find(), runs, &world.settings);
         exec::serve(&world, asked, stop.clone());
         Machine {
             world,

@@ -14,6 +14,8 @@ use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::report_until_answered;
+use crate::hook::left::Heir;
+use crate::hook::output::Sink;
 use crate::hook::process::{self, Ended, Plan};
 use crate::hook::starting::Starters;
 use crate::step;
@@ -123,8 +125,9 @@ async fn run(
             ("HOME", "/root".into()),
         ]),
         deadline: timeout_ms.map(Duration::from_millis),
-        keep: true,
+        sink: Sink::Kept,
         log: None,
+        heir: Heir { runs: starters.runs(), tag: format!("machine-{}", world.machine) },
     };
     let mut goals = world.goal.subscribe();
     let id = task.id;

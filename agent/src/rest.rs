@@ -1,9 +1,11 @@
-//! What units have nothing to do for, told to the controller: what `settled` counts with.
+//! What units have nothing to do for, told to the controller: what `settled` counts with; and how many
+//! processes their hooks have left running.
 //!
 //! Each unit says where it stands now; one task tells it. What was not taken is told again, for a unit
 //! at rest says so only once and nobody else would.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use muster_model::name::UnitName;
 use muster_model::report::ReportBody;
@@ -12,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controller::{Backoff, report_until_answered};
 use crate::world::World;
+
+/// How often what is left running is counted, where anything is.
+const COUNTED: Duration = Duration::from_secs(30);
 
 /// What a unit says when it has nothing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,19 +30,29 @@ pub(crate) struct Rest {
 /// Tells who has nothing to do, together with whoever said so in the same moment, until `stop`.
 pub(crate) async fn tell(world: World, stop: CancellationToken) {
     let mut rests = world.rests.subscribe();
-    let mut told: BTreeMap<UnitName, Rest> = BTreeMap::new();
+    let mut lefts = world.left.changed.subscribe();
+    let mut told: BTreeMap<UnitName, (Rest, u32)> = BTreeMap::new();
     let mut backoff = Backoff::default();
     loop {
         let now = rests.borrow_and_update().clone();
         told.retain(|unit, _| now.contains_key(unit));
-        let mut by_revision: BTreeMap<Revision, BTreeMap<UnitName, Rest>> = BTreeMap::new();
-        for (unit, rest) in now.into_iter().filter(|(unit, rest)| told.get(unit) != Some(rest)) {
-            by_revision.entry(rest.revision).or_default().insert(unit, rest);
+        lefts.mark_unchanged();
+        let counts = if world.left.is_empty() { BTreeMap::new() } else { world.left.counts() };
+        let mut by_revision: BTreeMap<Revision, BTreeMap<UnitName, (Rest, u32)>> = BTreeMap::new();
+        for (unit, rest) in now {
+            let stands = (rest, counts.get(&unit.tag()).copied().unwrap_or_default());
+            if told.get(&unit) != Some(&stands) {
+                by_revision.entry(stands.0.revision).or_default().insert(unit, stands);
+            }
         }
         let mut refused = false;
         for (revision, new) in by_revision {
-            let units = new.iter().map(|(unit, rest)| (unit.clone(), rest.waits.clone())).collect();
-            let body = ReportBody::Rest { machine: world.machine, revision, units };
+            let of =
+                |(unit, (rest, _)): (&UnitName, &(Rest, u32))| (unit.clone(), rest.waits.clone());
+            let units = new.iter().map(of).collect();
+            let left = new.iter().filter(|(_, (_, left))| *left > 0);
+            let left = left.map(|(unit, (_, left))| (unit.clone(), *left)).collect();
+            let body = ReportBody::Rest { machine: world.machine, revision, units, left };
             let report = Report { model: world.model, body };
             match report_until_answered(&world.controller, &report, &stop).await {
                 None => return,
@@ -57,8 +72,16 @@ pub(crate) async fn tell(world: World, stop: CancellationToken) {
                 std::future::pending::<()>().await;
             }
         };
+        let counted = async {
+            if world.left.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(COUNTED).await;
+        };
         tokio::select! {
             changed = rests.changed() => if changed.is_err() { return },
+            changed = lefts.changed() => if changed.is_err() { return },
+            () = counted => {}
             () = again => {}
             () = stop.cancelled() => return,
         }

@@ -61,18 +61,17 @@ impl Order {
     }
 }
 
-/// Joins the group whose `cgroup.procs` the argument names (or none), and becomes what standard
-/// input says. Returns if that fails, or if nothing is said: then there is no hook to run.
+/// Joins the groups whose `cgroup.procs` the arguments name, and becomes what standard input says.
+/// Returns if that fails, or if nothing is said: then there is no hook to run.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let group = args.into_iter().next().unwrap_or_default();
     if let Err(error) = rustix::process::setsid() {
         return fail("cannot start a session", &error.into());
     }
-    if !group.is_empty()
-        && let Err(error) = std::fs::write(&group, "0")
-    {
-        return fail("cannot join the control group", &error);
+    for group in args {
+        if let Err(error) = std::fs::write(&group, "0") {
+            return fail("cannot join the control group", &error);
+        }
     }
     let order = match wire::read(io::stdin().lock()) {
         Ok(fields) => Order::decode(fields),

@@ -89,7 +89,11 @@ pub(crate) async fn perform(unit: &mut Unit, step: &Step) -> Result<(), StepErro
             unit.save()
         }
         Step::Report(report) => report::send(unit, report).await,
-        Step::Leave => leave::leave(unit).await,
+        Step::Leave => {
+            // Its storage could not be let go of under what still runs.
+            unit.world.left.end(&unit.name, unit.world.settings.grace).await;
+            leave::leave(unit).await
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! by the hundred, and each is a process of its own (performance document, Q8).
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -30,21 +31,32 @@ fn call(name: &str) -> Result<Answer, String> {
     };
     let context = variable("JUJU_CONTEXT_ID")?;
     let socket = variable("JUJU_AGENT_SOCKET_ADDRESS")?;
-    let args: Result<Vec<String>, String> = env::args_os()
-        .skip(1)
-        .map(|word| word.into_string().map_err(|word| format!("argument {word:?} is not UTF-8")))
-        .collect();
+    let args: Result<Vec<String>, String> =
+        env::args_os().skip(1).map(|word| text(name, word)).collect();
     let args = args?;
     let stdin = if reads_stdin(name, &args) { Some(stdin()?) } else { None };
     let call = Call { context, tool: name.to_owned(), cwd: cwd(), stdin, args };
     exchange(Path::new(&socket), &call).map_err(|error| format!("cannot reach the agent: {error}"))
 }
 
+/// A word as text. Words that somebody reads are taken with what is no text in them replaced, because
+/// a charm passes on what a program printed; of anything else a changed byte would be another value.
+fn text(tool: &str, word: OsString) -> Result<String, String> {
+    let prose = ["juju-log", "status-set", "action-log", "action-set", "action-fail"];
+    match word.into_string() {
+        Ok(text) => Ok(text),
+        Err(word) if prose.contains(&tool) => Ok(word.to_string_lossy().into_owned()),
+        Err(word) => Err(format!("argument {word:?} is not UTF-8")),
+    }
+}
+
 /// One call over `socket`.
-pub(crate) fn exchange(socket: &Path, call: &Call) -> io::Result<Answer> {
+fn exchange(socket: &Path, call: &Call) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
-    wire::write(&mut stream, &call.fields())?;
-    Answer::from_fields(wire::read(io::BufReader::new(stream))?)
+    // An agent that refuses the caller answers without reading what it wants.
+    let asked = wire::write(&mut stream, &call.fields());
+    let answer = wire::read(io::BufReader::new(stream)).and_then(Answer::from_fields);
+    answer.or_else(|problem| asked.and(Err(problem)))
 }
 
 /// The working directory as the agent can use it; empty if there is none any more.
@@ -76,8 +88,11 @@ fn reads_stdin(name: &str, args: &[String]) -> bool {
 
 fn stdin() -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let most = wire::MAX_MESSAGE as u64 + 1;
-    match io::stdin().lock().take(most).read_to_end(&mut bytes) {
+    // Not read to its end: whoever writes more is told by its pipe.
+    match io::stdin().lock().take(wire::MAX_STDIN as u64 + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() > wire::MAX_STDIN => {
+            Err(format!("standard input is larger than {} bytes", wire::MAX_STDIN))
+        }
         Ok(_) => Ok(bytes),
         Err(error) => Err(format!("cannot read standard input: {error}")),
     }
@@ -102,7 +117,20 @@ fn say(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::reads_stdin;
+    use super::{reads_stdin, text};
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    /// Hook contract T43.
+    #[test]
+    fn what_somebody_reads_may_hold_any_byte() {
+        let word = || OsString::from_vec(b"caf\xe9 au lait".to_vec());
+        for tool in ["juju-log", "status-set", "action-log", "action-set", "action-fail"] {
+            assert_eq!(text(tool, word()).unwrap(), "caf\u{fffd} au lait");
+        }
+        let refused = text("relation-set", word()).unwrap_err();
+        assert_eq!(refused, "argument \"caf\\xE9 au lait\" is not UTF-8");
+    }
 
     #[test]
     fn e22_only_a_file_dash_takes_standard_input() {

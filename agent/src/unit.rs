@@ -368,13 +368,18 @@ impl Unit {
     pub(crate) async fn fetch_settings(&mut self) -> Result<(), StepError> {
         let Some(goal) = self.goal.clone() else { return Ok(()) };
         let Some(wanted) = goal.units.get(&self.name) else { return Ok(()) };
-        if !self.cache.lacks(&self.name, wanted) {
+        let needed = self.cache.lacks(&self.name, wanted);
+        if !needed && !self.cache.views.lacks(goal.revision) {
             return Ok(());
         }
         let request = self.cache.request();
         let call = self.world.controller.snapshot(&self.name, &request);
         let snapshot = tokio::select! {
-            snapshot = call => snapshot.map_err(StepError::Snapshot)?,
+            snapshot = call => match snapshot {
+                // What is only expected to be asked for holds no hook up.
+                Err(_) if !needed => return Ok(()),
+                snapshot => snapshot.map_err(StepError::Snapshot)?,
+            },
             () = self.stop.cancelled() => return Err(StepError::Stopping),
         };
         self.cache.take(wanted, snapshot);

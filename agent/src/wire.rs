@@ -6,9 +6,10 @@
 
 use std::io::{self, Read, Write};
 
-/// Bytes of one request or answer: what the reliability document (section 5) allows a hook tool, and
-/// room for the arguments around it.
-pub const MAX_MESSAGE: usize = (1 << 20) + (64 << 10);
+/// Bytes of standard input, or of a file, that a tool takes: a whole databag in any way of writing it.
+pub const MAX_STDIN: usize = 2 * muster_model::limits::SETTINGS;
+/// Bytes of one request or answer: the largest input, and room for the words around it.
+pub const MAX_MESSAGE: usize = MAX_STDIN + (256 << 10);
 /// Fields of one message: more arguments than any line has that a charm writes.
 const MAX_FIELDS: usize = 4096;
 
@@ -121,7 +122,7 @@ pub fn encode(fields: &[&[u8]]) -> io::Result<Vec<u8>> {
 }
 
 fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the request is larger than 1 MiB")
+    io::Error::new(io::ErrorKind::InvalidData, "the message is larger than any may be")
 }
 
 fn push_number(bytes: &mut Vec<u8>, number: usize) {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::controller::{Controller, ControllerError};
+use crate::hook::left::Left;
 use crate::lock::Locks;
 use crate::rest::Rest;
 use crate::spool::Spool;
@@ -36,6 +37,8 @@ pub(crate) struct World {
     pub(crate) executing: watch::Sender<BTreeMap<UnitName, String>>,
     /// Where each unit stood when it had nothing to do last.
     pub(crate) rests: watch::Sender<BTreeMap<UnitName, Rest>>,
+    /// What hooks have left running.
+    pub(crate) left: Left,
 }
 
 impl World {
@@ -46,6 +49,7 @@ impl World {
         boot: &str,
         blobs: BlobStore,
         spool: Spool,
+        left: Left,
     ) -> World {
         World {
             settings,
@@ -61,6 +65,7 @@ impl World {
             lease: Arc::default(),
             executing: watch::Sender::new(BTreeMap::new()),
             rests: watch::Sender::new(BTreeMap::new()),
+            left,
         }
     }
 

@@ -72,6 +72,7 @@ impl Story {
                 retry_hooks: true,
                 update_status_ms: 300_000,
                 parallel_hooks: false,
+                hook_deadline_ms: None,
                 proxies: Default::default(),
             },
             now: Timestamp(1_000_000),

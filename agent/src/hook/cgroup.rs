@@ -2,8 +2,8 @@
 //! document, R6).
 //!
 //! Only version 2 is used, wherever it is mounted, with no controllers needed: the group is for
-//! finding and killing processes. Where there is none, the session that the hook leads takes its
-//! place, which a determined child can leave.
+//! finding and killing processes; whether they are counted is told in [`crate::hook::crowd`]. Where
+//! there is none, the session that the hook leads takes its place, which a determined child can leave.
 
 use std::fs;
 use std::io;
@@ -12,11 +12,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use crate::hook::crowd::{Crowd, Crowds};
 use crate::hook::runs::Runs;
-use crate::hook::session::Session;
+use crate::hook::session::{Session, parent};
 
 /// How groups are called: this, the agent's process, the number of the run.
 const PREFIX: &str = "muster-run-";
+
+/// How many steps up from a process its parents are looked at: `sudo su -c …` in a script of a script.
+const GENERATIONS: usize = 32;
 
 /// Where groups can be made.
 #[derive(Clone, Debug)]
@@ -25,6 +29,7 @@ pub(crate) struct Groups {
     own: Option<PathBuf>,
     /// The same, as `/proc/PID/cgroup` names it.
     named: String,
+    crowds: Crowds,
 }
 
 /// The processes of one run: a control group, or the session that it leads.
@@ -37,6 +42,8 @@ pub(crate) struct Group {
     session: Option<Session>,
     /// The file in which an agent after this one finds the run.
     note: Option<PathBuf>,
+    /// Where its processes are counted, if anywhere.
+    crowd: Option<Crowd>,
 }
 
 impl Groups {
@@ -60,11 +67,12 @@ impl Groups {
         if own.is_none() {
             tracing::warn!("no control groups: children that leave a hook's session are not found");
         }
-        Groups { own, named }
+        let crowds = Crowds::find(own.as_deref());
+        Groups { own, named, crowds }
     }
 
-    /// Makes the group of this process's run of that number.
-    pub(crate) fn create(&self, number: u64) -> Group {
+    /// Makes the group of this process's run of that number, for so many processes at most.
+    pub(crate) fn create(&self, number: u64, processes: u32) -> Group {
         let name = format!("{PREFIX}{}-{number}", std::process::id());
         let made = self.own.as_ref().and_then(|own| {
             let path = own.join(&name);
@@ -77,7 +85,8 @@ impl Groups {
             }
         });
         let named = format!("{}/{name}", self.named.trim_end_matches('/'));
-        Group { path: made, named, session: None, note: None }
+        let crowd = made.as_ref().and_then(|path| self.crowds.create(path, &name, processes));
+        Group { path: made, named, session: None, note: None, crowd }
     }
 
     /// Removes the empty groups of agents that were killed. One with processes stays: the kernel
@@ -98,6 +107,7 @@ impl Groups {
             if let Err(error) = fs::remove_dir(entry.path()) {
                 tracing::debug!(%error, "a control group of an agent before is not removed");
             }
+            self.crowds.sweep(&name);
         }
     }
 }
@@ -114,7 +124,7 @@ impl Group {
     /// What an earlier agent's note tells of.
     pub(crate) fn of_before(path: Option<PathBuf>, session: Session, note: PathBuf) -> Group {
         let named = note.display().to_string();
-        Group { path, named, session: Some(session), note: Some(note) }
+        Group { path, named, session: Some(session), note: Some(note), crowd: None }
     }
 
     /// The run's own process was started. A note that cannot be written costs no hook: it is missed
@@ -128,17 +138,25 @@ impl Group {
         }
     }
 
-    /// The file that a process writes to, to be in it; none if there is no group.
-    pub(crate) fn procs(&self) -> Option<PathBuf> {
-        self.path.as_ref().map(|path| path.join("cgroup.procs"))
+    /// The files that a process writes to, to be in it; none if there is no group.
+    pub(crate) fn procs(&self) -> impl Iterator<Item = PathBuf> {
+        let own = self.path.as_ref().map(|path| path.join("cgroup.procs"));
+        own.into_iter().chain(self.crowd.as_ref().and_then(Crowd::procs))
     }
 
-    /// Whether a process is one of the run's. Without a group nobody can say, and the caller is
-    /// taken at its word (the token).
+    /// Whether a process is one of the run's, or was started by one: `sudo` and `su` move what they
+    /// start to a login session's group. Without a group nobody can say, and the caller is taken at its
+    /// word (the token).
     pub(crate) fn holds(&self, process: Pid) -> bool {
         if self.path.is_none() {
             return true;
         }
+        std::iter::successors(Some(process), |process| parent(*process))
+            .take(GENERATIONS)
+            .any(|process| self.has(process))
+    }
+
+    fn has(&self, process: Pid) -> bool {
         let path = format!("/proc/{}/cgroup", process.as_raw_nonzero());
         let Ok(text) = fs::read_to_string(path) else { return false };
         text.lines().filter_map(|line| line.strip_prefix("0::")).any(|group| {
@@ -147,7 +165,33 @@ impl Group {
         })
     }
 
-    /// Whether a process of the run is left.
+    /// Whether it wanted more processes than it may have.
+    pub(crate) fn was_crowded(&self) -> bool {
+        self.crowd.as_ref().is_some_and(Crowd::was_hit)
+    }
+
+    /// It has ended by itself, and what is left of it may be what its charm is there for.
+    pub(crate) fn unbound(&self) {
+        if let Some(crowd) = &self.crowd {
+            crowd.lift();
+        }
+    }
+
+    /// The session of the run's own process, and its group, as a note has them.
+    pub(crate) fn noted(&self) -> (Option<Session>, Option<&Path>, Option<&Path>) {
+        (self.session, self.path.as_deref(), self.note.as_deref())
+    }
+
+    /// Its processes at this moment.
+    pub(crate) fn members(&self) -> Vec<Pid> {
+        let Some(path) = &self.path else {
+            return self.session.map(Session::members).unwrap_or_default();
+        };
+        let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
+    }
+
+    /// Whether no process of the run is left.
     pub(crate) fn is_empty(&self) -> bool {
         match (&self.path, self.session) {
             (Some(path), _) => fs::read_to_string(path.join("cgroup.events"))
@@ -159,17 +203,13 @@ impl Group {
 
     /// Sends a signal to each process of the run.
     pub(crate) fn signal(&self, signal: Signal) {
-        let Some(path) = &self.path else {
-            for process in self.session.map(Session::members).unwrap_or_default() {
-                gone_is_fine(rustix::process::kill_process(process, signal));
-            }
-            return;
-        };
-        if signal == Signal::KILL && fs::write(path.join("cgroup.kill"), "1").is_ok() {
+        if let Some(path) = &self.path
+            && signal == Signal::KILL
+            && fs::write(path.join("cgroup.kill"), "1").is_ok()
+        {
             return;
         }
-        let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-        for process in text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)) {
+        for process in self.members() {
             gone_is_fine(rustix::process::kill_process(process, signal));
         }
     }
@@ -178,6 +218,9 @@ impl Group {
     pub(crate) fn remove(&self) -> io::Result<()> {
         if let Some(path) = &self.path {
             gone_is_removed(fs::remove_dir(path))?;
+        }
+        if let Some(crowd) = &self.crowd {
+            gone_is_removed(crowd.remove())?;
         }
         self.note.as_ref().map_or(Ok(()), |note| gone_is_removed(fs::remove_file(note)))
     }
@@ -216,7 +259,7 @@ impl Group {
 
     /// Waits until no process is left, at most so long. The kernel offers a notification only
     /// through a file that must be polled for it; a run that leaves something is rare, so this looks.
-    async fn wait_empty(&self, most: Duration) -> bool {
+    pub(crate) async fn wait_empty(&self, most: Duration) -> bool {
         let mut step = Duration::from_millis(1);
         let mut waited = Duration::ZERO;
         while !self.is_empty() {

@@ -8,7 +8,7 @@ use muster_model::Hook;
 use muster_model::hook::RelationHookKind;
 use muster_model::name::StorageId;
 
-use crate::config::VERSION;
+use crate::facts;
 use crate::hook::context::{About, Context};
 
 /// The variables of a run, sorted by name.
@@ -31,7 +31,7 @@ pub(crate) fn variables(context: &Context) -> BTreeMap<&'static str, OsString> {
     set("JUJU_MODEL_UUID", context.goal.model.to_string().into());
     set("JUJU_MODEL_NAME", context.goal.model_name.to_string().into());
     set("JUJU_API_ADDRESSES", world.controller.addresses().into());
-    set("JUJU_VERSION", VERSION.into());
+    set("JUJU_VERSION", muster_charms::version::JUJU.into());
     set("JUJU_SLA", "unsupported".into());
     set("JUJU_MACHINE_ID", world.machine.to_string().into());
     let principal = context.wanted().and_then(|goal| goal.principal.as_ref());
@@ -68,7 +68,7 @@ pub(crate) fn variables(context: &Context) -> BTreeMap<&'static str, OsString> {
     path.push(&world.settings.path);
     set("PATH", path);
     set("LANG", "C.UTF-8".into());
-    set("TERM", "screen".into());
+    set("TERM", facts::terminal(facts::own_base()).into());
     set("APT_LISTCHANGES_FRONTEND", "none".into());
     set("DEBIAN_FRONTEND", "noninteractive".into());
     about(context, &mut set);

@@ -14,14 +14,11 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::hook::cgroup::Group;
-use crate::hook::output;
+use crate::hook::left::Heir;
+use crate::hook::output::{self, Kept, Reading, Sink, Stream};
 use crate::hook::starting::Started;
 use crate::starter::Order;
 use crate::unit_log::{Level, UnitLog};
-
-/// How long output may trail behind the end of a run (hook contract, section 3.1).
-const TRAIL: Duration = Duration::from_millis(100);
 
 /// Why a program was not started.
 #[derive(Debug, Error)]
@@ -67,10 +64,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) variables: BTreeMap<&'static str, OsString>,
     /// How long it may take; none is for ever.
     pub(crate) deadline: Option<Duration>,
-    /// Whether its output is kept for a result.
-    pub(crate) keep: bool,
+    /// What becomes of its output.
+    pub(crate) sink: Sink,
     /// Whether its output is logged, and as which part of the unit.
     pub(crate) log: Option<(&'a UnitLog, String)>,
+    /// To whom it leaves what goes on when it has ended.
+    pub(crate) heir: Heir,
 }
 
 /// How a run ended.
@@ -90,12 +89,14 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) ended: Ended,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
+    pub(crate) stdout: Kept,
+    pub(crate) stderr: Kept,
+    /// Whether it wanted more processes than it may have.
+    pub(crate) crowded: bool,
 }
 
-/// Makes `started` the program and waits for its end. What it leaves behind is cleared away afterwards, which nobody waits
-/// for.
+/// Makes `started` the program and waits for its end. What it leaves behind is looked after then, which
+/// nobody waits for.
 pub(crate) async fn run(
     plan: Plan<'_>,
     mut started: Started,
@@ -111,10 +112,17 @@ pub(crate) async fn run(
     started.order(&order).await.map_err(start)?;
     let Started { mut child, group, .. } = started;
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let keeps = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
+    let over = CancellationToken::new();
+    let keeps: [Arc<Mutex<Kept>>; 2] = Default::default();
+    let reading = |stream, kept: &Arc<Mutex<Kept>>| Reading {
+        stream,
+        sink: plan.sink.clone(),
+        kept: Arc::clone(kept),
+        over: over.clone(),
+    };
     let readers = [
-        out.map(|from| reader(from, &plan, Level::Debug, &keeps[0])),
-        err.map(|from| reader(from, &plan, Level::Warning, &keeps[1])),
+        out.map(|from| reader(from, &plan, Level::Debug, reading(Stream::Out, &keeps[0]))),
+        err.map(|from| reader(from, &plan, Level::Warning, reading(Stream::Err, &keeps[1]))),
     ];
     let overrun = async {
         match plan.deadline {
@@ -140,16 +148,16 @@ pub(crate) async fn run(
         // Killed, so this takes no longer than the kernel needs.
         child.wait().await.map_err(start)?;
     }
-    trail(readers).await;
-    let (linger, grace) = (plan.settings.linger, plan.settings.grace);
-    let linger = if matches!(ended, Ended::Exit(_)) { linger } else { Duration::ZERO };
-    tokio::spawn(async move {
-        // The server has let go of it by then, or does within the wait.
-        group_clear(group, linger, grace).await;
-    });
+    over.cancel();
+    for reader in readers.into_iter().flatten() {
+        reader.await.map_err(|broken| start(io::Error::other(broken)))?;
+    }
+    let crowded = ended != Ended::Exit(0) && group.was_crowded();
+    let waits = (plan.settings.linger, plan.settings.grace);
+    tokio::spawn(plan.heir.settle(group, ended.clone(), waits));
     let [stdout, stderr] =
         keeps.map(|kept| std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner)));
-    Ok(Ran { ended, stdout, stderr })
+    Ok(Ran { ended, stdout, stderr, crowded })
 }
 
 type Reader = tokio::task::JoinHandle<()>;
@@ -158,36 +166,17 @@ fn reader(
     from: impl tokio::io::AsyncRead + Unpin + Send + 'static,
     plan: &Plan<'_>,
     level: Level,
-    kept: &Arc<Mutex<Vec<u8>>>,
+    reading: Reading,
 ) -> Reader {
     let log = plan.log.as_ref().map(|(log, part)| ((*log).clone(), part.clone()));
-    let (keep, kept) = (plan.keep, Arc::clone(kept));
     tokio::spawn(async move {
-        output::read(from, keep, &kept, |line| {
+        output::read(from, reading, |line| {
             if let Some((log, part)) = &log {
                 log.write(level, part, line);
             }
         })
         .await;
     })
-}
-
-/// Waits a moment for what is still in the pipes. A child that went on holds them open; it is not
-/// waited for.
-async fn trail(readers: [Option<Reader>; 2]) {
-    let deadline = tokio::time::Instant::now() + TRAIL;
-    for mut reader in readers.into_iter().flatten() {
-        if tokio::time::timeout_at(deadline, &mut reader).await.is_err() {
-            reader.abort();
-        }
-    }
-}
-
-async fn group_clear(group: Arc<Group>, linger: Duration, grace: Duration) {
-    if group.is_empty() && group.remove().is_ok() {
-        return;
-    }
-    group.clear(linger, grace).await;
 }
 
 fn how(status: std::process::ExitStatus) -> Ended {

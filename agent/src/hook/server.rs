@@ -120,7 +120,7 @@ impl Server {
             },
         };
         let written = wire::encode(&answer.fields(&[answer.code])).or_else(|_| {
-            let stderr = b"ERROR the answer is larger than 1 MiB\n".to_vec();
+            let stderr = b"ERROR the answer is larger than any may be\n".to_vec();
             let answer = Answer { code: 1, stderr, ..Answer::default() };
             wire::encode(&answer.fields(&[1]))
         });

@@ -45,9 +45,15 @@ impl Session {
     }
 }
 
+/// Who started a process, or took it over.
+pub(crate) fn parent(process: Pid) -> Option<Pid> {
+    Pid::from_raw(stat(process.as_raw_nonzero().get())?.parent)
+}
+
 /// What `/proc/PID/stat` says, as far as it is needed.
 struct Stat {
     lives: bool,
+    parent: i32,
     session: i32,
     began: u64,
 }
@@ -57,9 +63,10 @@ fn stat(process: i32) -> Option<Stat> {
     // The name comes second, in parentheses, and may hold anything.
     let mut fields = text.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?;
-    let session = fields.nth(2)?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
     let began = fields.nth(15)?.parse().ok()?;
-    Some(Stat { lives: !matches!(state, "Z" | "X"), session, began })
+    Some(Stat { lives: !matches!(state, "Z" | "X"), parent, session, began })
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use muster_model::goal::{Snapshot, SnapshotRequest, UnitGoal};
 use muster_model::name::{Member, RelationId, UnitName};
 use muster_model::{Effects, Seq, Version};
 
+use crate::hook::view::Views;
+
 /// A member's settings and their version.
 pub(crate) type Versioned = (Version, Arc<Settings>);
 
@@ -25,6 +27,8 @@ pub(crate) struct Cache {
     /// The ports that the unit itself has opened, its last commit included; none before the first
     /// goal. A goal may be older than that commit.
     pub(crate) ports: Option<BTreeSet<OpenPort>>,
+    /// How the others stand.
+    pub(crate) views: Views,
     /// Whether every bag of this relation was sent once, those of departed units included.
     whole: BTreeMap<RelationId, ()>,
 }
@@ -70,12 +74,13 @@ impl Cache {
                 .collect(),
             leader_settings: self.leader.as_ref().map(|(version, _)| *version),
             state: self.state.as_ref().map(|(version, _)| *version),
-            goal_state: false,
+            goal_state: self.views.is_wanted(),
         }
     }
 
     /// Takes over what came.
     pub(crate) fn take(&mut self, goal: &UnitGoal, snapshot: Snapshot) {
+        self.views.take(&snapshot);
         for bag in snapshot.bags {
             self.bags.insert((bag.relation, bag.member), (bag.version, Arc::new(bag.settings)));
         }

@@ -16,6 +16,7 @@ use rustix::process::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 
+use crate::config::Settings;
 use crate::hook::cgroup::{Group, Groups};
 use crate::hook::runs::Runs;
 use crate::starter::{self, Order};
@@ -32,6 +33,8 @@ pub(crate) struct Starters {
     groups: Groups,
     runs: Runs,
     program: PathBuf,
+    /// Processes and threads that one run may have at once.
+    processes: u32,
     waiting: Arc<Mutex<Option<Started>>>,
 }
 
@@ -45,9 +48,15 @@ pub(crate) struct Started {
 
 impl Starters {
     /// Processes of `program`, which is the agent's own binary.
-    pub(crate) fn new(groups: Groups, runs: Runs, program: PathBuf) -> Starters {
+    pub(crate) fn new(groups: Groups, runs: Runs, settings: &Settings) -> Starters {
         groups.sweep();
-        Starters { groups, runs, program, waiting: Arc::default() }
+        let (program, processes) = (settings.program.clone(), settings.processes);
+        Starters { groups, runs, program, processes, waiting: Arc::default() }
+    }
+
+    /// Where what a run leaves running is handed over to.
+    pub(crate) fn runs(&self) -> Runs {
+        self.runs.clone()
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Option<Started>> {
@@ -99,10 +108,10 @@ impl Starters {
 
     fn start(&self) -> io::Result<Started> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let mut group = self.groups.create(number);
+        let mut group = self.groups.create(number, self.processes);
         let mut child = Command::new(&self.program)
             .arg0(starter::NAME)
-            .arg(group.procs().map(PathBuf::into_os_string).unwrap_or_default())
+            .args(group.procs())
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

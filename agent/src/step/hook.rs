@@ -9,6 +9,8 @@ use muster_resolver::{Next, Step};
 
 use super::StepError;
 use crate::hook::context::{About, Context, Reboot};
+use crate::hook::left::Heir;
+use crate::hook::output::{Kept, Sink};
 use crate::hook::process::{self, Ended, Plan, Ran, StartError};
 use crate::tools;
 use crate::unit::Unit;
@@ -62,16 +64,24 @@ fn settle(unit: &mut Unit, hook: &Hook, over: Over) {
         unit.local.failed(reason);
         unit.reboot = None;
     };
-    let ended = match ran {
-        Ok(Some(ran)) => ran.ended,
+    let (ended, crowded) = match ran {
+        Ok(Some(ran)) => (ran.ended, ran.crowded),
         Ok(None) => {
             let text = "skipped: the charm has no such hook";
             unit.log.write(Level::Debug, &hook.to_string(), text);
-            Ended::Exit(0)
+            (Ended::Exit(0), false)
         }
         Err(error) => {
             return failed(unit, &muster_console::outcome::Chain(&error).to_string());
         }
+    };
+    let failed = |unit: &mut Unit, reason: &str| match crowded {
+        // What fails then is whatever wanted to start a process, in words of its own.
+        true => {
+            let most = unit.world.settings.processes;
+            failed(unit, &format!("{reason}, after it wanted more than {most} processes at once"));
+        }
+        false => failed(unit, reason),
     };
     match ended {
         Ended::Exit(0) => match context {
@@ -89,7 +99,9 @@ fn settle(unit: &mut Unit, hook: &Hook, over: Over) {
             unit.reboot_due = reboot == Some(Reboot::Now);
         }
         Ended::Signal(signal) => failed(unit, &format!("killed by signal {signal}")),
-        Ended::Overrun => failed(unit, "it took too long and was ended"),
+        Ended::Overrun => {
+            failed(unit, "it took longer than the model's `hook-deadline` and was ended");
+        }
     }
 }
 
@@ -118,6 +130,7 @@ fn with_network_keys(unit: &Unit, hook: &Hook, context: Context) -> muster_model
 pub(super) struct Shell {
     pub(super) command: String,
     pub(super) timeout: Option<Duration>,
+    pub(super) sink: Sink,
 }
 
 /// What is to be started; none: the charm has nothing of that name.
@@ -148,13 +161,14 @@ pub(super) async fn execute(
         Ok(None) => return Over { ran: Ok(None), context: Some(context) },
         Err(error) => return Over { ran: Err(error), context: None },
     };
-    let deadline = match (&about, &shell) {
-        (About::Hook(Hook::UpdateStatus), _) => Some(settings.update_status_deadline),
-        (About::Hook(_), _) => Some(settings.hook_deadline),
-        (_, Some(shell)) => shell.timeout,
-        _ => None,
+    let (deadline, sink) = match (&about, &shell) {
+        (About::Hook(_), _) => {
+            let most = context.goal.settings.hook_deadline_ms;
+            (most.map(Duration::from_millis), Sink::Nowhere)
+        }
+        (_, Some(shell)) => (shell.timeout, shell.sink.clone()),
+        (_, None) => (None, Sink::Kept),
     };
-    let keep = !matches!(about, About::Hook(_));
     let part = about.word();
     let executing = about.executing();
     let ticks = matches!(about, About::Hook(Hook::UpdateStatus));
@@ -180,9 +194,10 @@ pub(super) async fn execute(
         cwd: charm_folder,
         variables,
         deadline,
-        keep,
+        sink,
         // What an operator's command prints is its result, and nobody else's to read.
         log: (!matches!(about, About::Command { .. })).then_some((&unit.log, part.clone())),
+        heir: Heir { runs: unit.starters.runs(), tag: unit.name.tag() },
     };
     let watch = async {
         match cancel {
@@ -198,6 +213,9 @@ pub(super) async fn execute(
     };
     // The tools' last word: what they wrote until now counts, what comes later is refused.
     let context = serving.close().await;
+    if let Some(context) = &context {
+        unit.cache.views.over(&context.cache.views);
+    }
     unit.log.close(&part);
     unit.starters.prepare();
     unit.world.set_executing(&unit.name, None);
@@ -206,7 +224,8 @@ pub(super) async fn execute(
 
 /// `watch` never ends, so the run always does.
 fn unreachable_run() -> Result<Ran, StartError> {
-    Ok(Ran { ended: Ended::Killed, stdout: Vec::new(), stderr: Vec::new() })
+    let (stdout, stderr) = (Kept::default(), Kept::default());
+    Ok(Ran { ended: Ended::Killed, stdout, stderr, crowded: false })
 }
 
 fn task_of(about: &About) -> Option<muster_model::name::TaskId> {

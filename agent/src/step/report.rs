@@ -114,9 +114,11 @@ fn taken(unit: &mut Unit, step: &StepReport) -> Result<(), StepError> {
             }
             unit.reboot_due = unit.reboot.take().is_some();
         }
-        StepReport::Task { effects, .. } | StepReport::Outside { effects } => {
+        StepReport::Task { effects, .. } => {
             unit.cache.committed(&unit.name, effects);
+            unit.reboot_due = unit.reboot.take().is_some();
         }
+        StepReport::Outside { effects } => unit.cache.committed(&unit.name, effects),
         StepReport::Deployed { .. }
         | StepReport::NotDeployed { .. }
         | StepReport::Failed { .. }

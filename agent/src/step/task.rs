@@ -13,12 +13,13 @@ use muster_model::report::{NowReport, ReportBody, TaskOutcome};
 use muster_model::status::TaskState;
 use muster_resolver::{Next, Step, TaskProgress};
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::StepError;
 use super::hook::{Over, Shell, execute, program};
 use crate::controller::report_until_answered;
-use crate::hook::context::About;
+use crate::hook::context::{About, Reboot};
+use crate::hook::output::{Piece, Sink};
 use crate::hook::process::{Ended, Ran};
 use crate::lock::Held;
 use crate::unit::Unit;
@@ -29,6 +30,9 @@ use crate::wire::Answer;
 pub(crate) struct ExecRequest {
     pub(crate) command: String,
     pub(crate) relation: Option<RelationHook>,
+    /// What it prints, as it prints it.
+    pub(crate) output: mpsc::Sender<Piece>,
+    /// Its exit code, once it is over.
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -47,7 +51,7 @@ pub(super) async fn run(unit: &mut Unit, step: &Step, id: TaskId) -> Result<(), 
         TaskKind::Command { command, timeout_ms } => {
             let timeout = timeout_ms.map(Duration::from_millis);
             let about = About::Command { task: Some(id), relation: None };
-            (Ok(about), Some(Shell { command: command.clone(), timeout }))
+            (Ok(about), Some(Shell { command: command.clone(), timeout, sink: Sink::Kept }))
         }
     };
     let context = match about {
@@ -74,6 +78,8 @@ pub(super) async fn run(unit: &mut Unit, step: &Step, id: TaskId) -> Result<(), 
         Ok(context) => {
             let program = program(unit, &context.about);
             let over = execute(unit, context, program, shell).await;
+            // Taken up when the outcome was told; what an action asks for was refused.
+            unit.reboot = reboot(&over);
             if is_action { action_outcome(unit, over) } else { command_outcome(over) }
         }
         Err(message) => (failed(message), Effects::default()),
@@ -96,13 +102,14 @@ pub(super) async fn exec(unit: &mut Unit, request: ExecRequest) -> Result<(), St
     unit.fetch_settings().await?;
     let held = unit.lock_machine().await?;
     unit.fetch_settings().await?;
-    let ExecRequest { command, relation, answer } = request;
+    let ExecRequest { command, relation, output, answer } = request;
     let about = About::Command { task: None, relation };
     let context = unit.context(about).map_err(StepError::Prepare)?;
     let program = program(unit, &context.about);
-    let shell = Some(Shell { command, timeout: None });
+    let shell = Some(Shell { command, timeout: None, sink: Sink::Sent(output) });
     let over = execute(unit, context, program, shell).await;
     drop(held);
+    let reboot = reboot(&over);
     let mut reply = Answer { code: 1, ..Answer::default() };
     match over.ran {
         Ok(Some(ran)) => {
@@ -111,8 +118,6 @@ pub(super) async fn exec(unit: &mut Unit, request: ExecRequest) -> Result<(), St
                 Ended::Signal(signal) => u8::try_from(128 + signal).unwrap_or(1),
                 Ended::Overrun | Ended::Killed => 137,
             };
-            reply.stdout = ran.stdout;
-            reply.stderr = ran.stderr;
         }
         Ok(None) => {}
         Err(error) => {
@@ -121,6 +126,7 @@ pub(super) async fn exec(unit: &mut Unit, request: ExecRequest) -> Result<(), St
         }
     }
     if let Some(context) = over.context
+        && reboot != Some(Reboot::Now)
         && !context.effects.is_empty()
         && let Err(problem) = unit.commit_outside(context.effects).await
     {
@@ -129,7 +135,15 @@ pub(super) async fn exec(unit: &mut Unit, request: ExecRequest) -> Result<(), St
     }
     // Whoever asked may have gone.
     let _gone = answer.send(reply);
+    // Nothing is queued again: whoever gave the command sees that the machine has restarted.
+    unit.reboot_due = reboot.is_some();
     Ok(())
+}
+
+/// What the command asked for. Asked for at once, it ended the command; otherwise it counts whatever the
+/// command's exit code is, as all that a command writes does (hook contract, sections 4.13 and 4.15).
+fn reboot(over: &Over) -> Option<Reboot> {
+    over.context.as_ref().and_then(|context| context.reboot)
 }
 
 fn goal(unit: &Unit, id: TaskId) -> Option<TaskGoal> {
@@ -206,11 +220,13 @@ fn action_outcome(unit: &Unit, over: Over) -> (TaskOutcome, Effects) {
 
 /// A command is over whatever its exit code, and what it wrote is kept.
 fn command_outcome(over: Over) -> (TaskOutcome, Effects) {
+    let at_once = reboot(&over) == Some(Reboot::Now);
     let Over { ran, context } = over;
-    let effects = context.map(|context| context.effects).unwrap_or_default();
+    let effects = context.map(|context| context.effects).filter(|_| !at_once).unwrap_or_default();
     match ran {
         Ok(Some(ran)) => {
             let (state, message) = match ran.ended {
+                Ended::Killed if at_once => (TaskState::Completed, ""),
                 Ended::Exit(_) | Ended::Signal(_) => (TaskState::Completed, ""),
                 Ended::Overrun => (TaskState::Failed, "command timed out"),
                 Ended::Killed => (TaskState::Aborted, ""),
@@ -233,11 +249,12 @@ pub(crate) fn results(mut results: Map<String, Value>, ran: &Ran) -> Map<String,
         Ended::Overrun | Ended::Killed => 137,
     };
     results.insert("return-code".to_owned(), json!(code));
-    for (key, bytes) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
+    for (key, kept) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
+        let bytes = kept.clone().told();
         if bytes.is_empty() {
             continue;
         }
-        match std::str::from_utf8(bytes) {
+        match std::str::from_utf8(&bytes) {
             Ok(text) => {
                 results.insert(key.to_owned(), json!(text));
             }

@@ -2,7 +2,6 @@
 
 use muster_console::flags::{Line, Usage};
 use muster_console::format::{Format, OUTPUT};
-use muster_model::goal::SnapshotRequest;
 use serde_json::{Value, json};
 
 use super::{Given, Result, Stop, fail1, smart};
@@ -18,16 +17,13 @@ pub(super) const CREDENTIAL: Usage = Usage {
     ..Usage::of("credential-get", "", "Print the cloud's credential, for trusted applications.")
 };
 
-pub(super) async fn state(context: &Context, line: &Line) -> Result<Given> {
+pub(super) async fn state(context: &mut Context, line: &Line) -> Result<Given> {
     line.at_most(0)?;
     if Format::asked(line, Format::Yaml)? == Format::Smart {
         return Err(line.bad("format", "unknown format \"smart\"").into());
     }
-    let request = SnapshotRequest { goal_state: true, ..context.cache.request() };
-    let answer = context.world.controller.snapshot(&context.unit, &request).await;
-    let snapshot = answer.map_err(|error| Stop::from_error(&error))?;
-    let state = snapshot.goal_state.unwrap_or_else(|| json!({ "units": {}, "relations": {} }));
-    Ok(Given::Data(state, Format::Yaml))
+    let view = context.view().await.map_err(|error| Stop::from_error(&error))?;
+    Ok(Given::Data(view.goal_state.clone(), Format::Yaml))
 }
 
 /// The substrate has no credentials: what is shown is its description, with an empty credential.

@@ -3,6 +3,8 @@
 
 use muster_console::flags::{Flag, Line, Usage};
 use muster_console::format::OUTPUT;
+use muster_model::effects::{SettingsChange, apply_change};
+use muster_model::limits;
 use muster_model::name::{ApplicationName, Member, RelationId, Role, UnitName};
 use serde_json::{Value, json};
 
@@ -50,10 +52,6 @@ pub(super) const MODEL_GET: Usage = Usage {
     flags: &[OUTPUT, &[RELATION]],
     ..Usage::of("relation-model-get", "", "Print the model of a relation's other side.")
 };
-
-/// The limits of relation data (reliability document, section 5).
-const VALUE: usize = 64 << 10;
-const BAG: usize = 512 << 10;
 
 /// The relation that the line names, or the hook's.
 pub(super) fn which(context: &Context, line: &Line) -> Result<Option<RelationId>> {
@@ -202,32 +200,15 @@ pub(super) async fn set(context: &mut Context, line: &Line, caller: &Caller<'_>)
     } else {
         Member::Unit(context.unit.clone())
     };
-    let mut size: usize = context
-        .settings(id, &member)
-        .unwrap_or_default()
-        .iter()
-        .filter(|(key, _)| !pairs.contains_key(*key))
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
-    for (key, value) in &pairs {
-        if value.len() > VALUE {
-            return Err(fail1(format!(
-                "cannot write relation settings: the value of {key:?} has {} bytes; {VALUE} are allowed",
-                value.len()
-            )));
-        }
-        size += key.len() + value.len();
-    }
-    if size > BAG {
-        return Err(fail1(format!(
-            "cannot write relation settings: they would have {size} bytes; {BAG} are allowed"
-        )));
-    }
+    let written: SettingsChange =
+        pairs.into_iter().map(|(key, value)| (key, (!value.is_empty()).then_some(value))).collect();
+    let mut bag = context.settings(id, &member).unwrap_or_default();
+    apply_change(&mut bag, &written);
+    limits::bag(&bag).map_err(|why| fail1(format!("cannot write relation settings: {why}")))?;
     let effects = &mut context.effects;
     let bags = if app { &mut effects.application_settings } else { &mut effects.unit_settings };
     let change = bags.entry(id).or_default();
-    change
-        .extend(pairs.into_iter().map(|(key, value)| (key, (!value.is_empty()).then_some(value))));
+    change.extend(written);
     if change.is_empty() {
         bags.remove(&id);
     }

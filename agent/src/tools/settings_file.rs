@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use muster_charms::yaml;
 use muster_console::flags::Line;
+use muster_model::limits::SETTINGS;
 
 use super::{Caller, Result, fail1, fail2};
-
-/// Bytes of a file that is read.
-const MOST: u64 = 1 << 20;
+use crate::wire::MAX_STDIN;
 
 /// Words of the form `key=value`. The value may hold further `=`.
 pub(super) fn pairs(words: &[String]) -> Result<BTreeMap<String, String>> {
@@ -56,7 +55,7 @@ fn from_file(file: &str, caller: &Caller<'_>) -> Result<BTreeMap<String, String>
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(BTreeMap::new());
     }
-    let limits = yaml::Limits { string: 1 << 20, ..yaml::Limits::FILE };
+    let limits = yaml::Limits { bytes: MAX_STDIN, string: SETTINGS, ..yaml::Limits::FILE };
     let node = yaml::parse(file, bytes, &limits)
         .map_err(|error| fail1(format!("cannot parse {file:?}: {error}")))?;
     if node.is_null() {
@@ -81,13 +80,20 @@ fn from_file(file: &str, caller: &Caller<'_>) -> Result<BTreeMap<String, String>
     Ok(all)
 }
 
+/// Reads a file, which a pipe or a device is not: the agent would wait for whoever writes it.
 fn read_file(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
+    use std::io::{Error, Read};
+    use std::os::unix::fs::OpenOptionsExt;
 
+    let waits_not = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = std::fs::File::options().read(true).custom_flags(waits_not).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(Error::other("it is no ordinary file; `-` is standard input"));
+    }
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    file.take(MAX_STDIN as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_STDIN {
+        return Err(Error::other(format!("it is larger than {MAX_STDIN} bytes")));
     }
     Ok(bytes)
 }

@@ -2,6 +2,8 @@
 
 use muster_console::flags::{Flag, Line, Usage};
 use muster_console::format::OUTPUT;
+use muster_model::effects::{SettingsChange, apply_change};
+use muster_model::limits;
 use serde_json::{Value, json};
 
 use super::settings_file;
@@ -24,11 +26,6 @@ pub(super) const SET: Usage = Usage {
 
 pub(super) const DELETE: Usage = Usage::of("state-delete", "<key>", "Forget a key.");
 
-/// The limits of section 5.9, and of the reliability document, section 5, for the whole.
-const KEY: usize = 256;
-const VALUE: usize = 64 << 10;
-const WHOLE: usize = 1 << 20;
-
 pub(super) fn get(context: &Context, line: &Line) -> Result<Given> {
     line.at_most(1)?;
     let state = context.state();
@@ -44,29 +41,13 @@ pub(super) fn get(context: &Context, line: &Line) -> Result<Given> {
 
 pub(super) fn set(context: &mut Context, line: &Line, caller: &Caller<'_>) -> Result<Given> {
     let pairs = settings_file::all(line, caller)?;
-    for (key, value) in &pairs {
-        if key.len() > KEY {
-            return Err(fail1(format!("state key has {} bytes; {KEY} are allowed", key.len())));
-        }
-        if value.len() > VALUE {
-            return Err(fail1(format!(
-                "state value of {key:?} has {} bytes; {VALUE} are allowed",
-                value.len()
-            )));
-        }
-    }
     let kept = context.state();
-    let size: usize = kept
-        .iter()
-        .filter(|(key, _)| !pairs.contains_key(*key))
-        .chain(&pairs)
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
-    if size > WHOLE {
-        return Err(fail1(format!("the state would have {size} bytes; {WHOLE} are allowed")));
-    }
     let changed = pairs.into_iter().filter(|(key, value)| kept.get(key) != Some(value));
-    context.effects.state.extend(changed.map(|(key, value)| (key, Some(value))));
+    let change: SettingsChange = changed.map(|(key, value)| (key, Some(value))).collect();
+    let mut state = kept;
+    apply_change(&mut state, &change);
+    limits::state(&state).map_err(|why| fail1(why.to_string()))?;
+    context.effects.state.extend(change);
     Ok(Given::Nothing)
 }
 

@@ -2,7 +2,6 @@
 
 use muster_console::flags::{Flag, Line, Usage};
 use muster_console::format::{Format, OUTPUT};
-use muster_model::goal::SnapshotRequest;
 use muster_model::report::NowReport;
 use muster_model::status::Workload;
 use serde_json::{Value, json};
@@ -56,11 +55,16 @@ pub(super) async fn set(context: &mut Context, line: &Line) -> Result<Given> {
         if !context.leads().await.map_err(fail1)? {
             return Err(fail1("this unit is not the leader"));
         }
-        context.tell(NowReport::ApplicationStatus { value, message }).await.map_err(fail1)?;
+        let now = NowReport::ApplicationStatus { value, message: message.clone() };
+        context.tell(now).await.map_err(fail1)?;
+        context.said(&["application"], value, &message);
         return Ok(Given::Nothing);
     }
     let now = NowReport::Status { value, message: message.clone() };
     context.tell(now).await.map_err(fail1)?;
+    context.said(&["unit"], value, &message);
+    let own = context.unit.to_string();
+    context.said(&["units", &own], value, &message);
     context.status = Some((value, message));
     Ok(Given::Nothing)
 }
@@ -82,7 +86,8 @@ pub(super) async fn get(
     if application && !context.leads().await.map_err(fail1)? {
         return Err(fail1("finding application status: this unit is not the leader"));
     }
-    let known = fetch(context).await?;
+    let view = context.view().await.map_err(|error| Stop::from_error(&error))?;
+    let known = &view.status;
     let data = line.on("include-data");
     let bare = format.unwrap_or_default() == Format::Smart && !data;
     if application {
@@ -103,22 +108,11 @@ pub(super) async fn get(
         }
         return smart(json!({ "application-status": whole }));
     }
-    let mut status = known.get("unit").cloned().unwrap_or_else(|| known.clone());
-    if let Some((value, message)) = &context.status {
-        status = json!({ "status": value.as_str(), "message": message });
-    }
+    let status = known.get("unit").cloned().unwrap_or_else(|| known.clone());
     if bare {
         return smart(status.get("status").cloned().unwrap_or(Value::Null));
     }
     smart(shape(&status, data))
-}
-
-/// What the model has: `{"unit": {status, message}, "application": {…}, "units": {name: {…}}}`.
-async fn fetch(context: &Context) -> Result<Value> {
-    let request = SnapshotRequest { goal_state: true, ..context.cache.request() };
-    let answer = context.world.controller.snapshot(&context.unit, &request).await;
-    let snapshot = answer.map_err(|error| Stop::from_error(&error))?;
-    Ok(snapshot.status.unwrap_or(Value::Null))
 }
 
 fn shape(status: &Value, data: bool) -> Value {

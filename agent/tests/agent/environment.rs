@@ -38,7 +38,7 @@ async fn e01_to_e14_the_environment_is_what_the_contract_lists() {
         ("JUJU_UNIT_NAME", "wiki/0"),
         ("JUJU_MODEL_NAME", "prod"),
         ("JUJU_MODEL_UUID", "f7b5b0a6-2f2c-4f0e-8a44-3c2a66a1c001"),
-        ("JUJU_VERSION", "3.6.0"),
+        ("JUJU_VERSION", muster_charms::version::JUJU),
         ("JUJU_MACHINE_ID", "3"),
         ("JUJU_API_ADDRESSES", "10.0.0.1:17070"),
         ("JUJU_PRINCIPAL_UNIT", ""),
@@ -124,24 +124,6 @@ async fn e15_output_is_logged_line_by_line() {
         _ => c.is_ascii_digit(),
     }));
     assert!(rest.starts_with(" DEBUG ") || rest.starts_with(" WARNING "), "{rest}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e16_a_child_that_stays_blocks_nobody_and_e17_its_tools_fail() {
-    let mut charm = CharmText::new();
-    charm.hook(
-        "install",
-        "(while [ ! -e $out/go ]; do sleep 0.02; done; config-get name > $out/late 2>&1 \
-         || echo $? > $out/late-code; mv $out/late-code $out/late-done) &",
-    );
-    let mut host = Host::new(&charm);
-    host.settings.linger = std::time::Duration::from_secs(20);
-    host.start();
-    host.rest().await;
-    std::fs::write(host.root().join("go"), "").unwrap();
-    host.appears("late-done").await;
-    assert_eq!(host.left("late-done"), "1\n");
-    assert!(host.left("late").starts_with("ERROR bad request: wrong context ID; got \""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

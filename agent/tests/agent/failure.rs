@@ -6,7 +6,7 @@ use muster_model::name::{Member, RelationId, Role};
 use muster_model::record::Resolve;
 use muster_model::report::{NowReport, ReportBody, StepReport};
 
-use crate::support::{CharmText, Host, unit};
+use crate::support::{CharmText, Host, runs, unit};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f01_a_failed_hook_leaves_nothing_and_f02_its_status_stays() {
@@ -185,12 +185,6 @@ async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
             assert_eq!(state.unit_state.1["n"], "x", "{point}: nothing is applied twice");
         }
     }
-}
-
-/// Whether a process is there and not only waited for.
-fn runs(pid: &str) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    text.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 /// F10

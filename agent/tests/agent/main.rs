@@ -9,10 +9,15 @@
 )]
 
 mod actions;
+mod background;
+mod bad_input;
 mod environment;
 mod failure;
 mod killed;
 mod lifecycle;
+mod reads;
+mod run;
+mod side_by_side;
 mod storage;
 mod support;
 mod tools;

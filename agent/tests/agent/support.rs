@@ -32,12 +32,20 @@ const MODEL: &str = "f7b5b0a6-2f2c-4f0e-8a44-3c2a66a1c001";
 /// How long anything may take before a test gives up; nothing waits for it to pass.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whether a process is there and not only waited for.
+pub(crate) fn runs(pid: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    text.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 /// One machine with its agent.
 pub(crate) struct Host {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) paths: Paths,
     pub(crate) fake: Arc<Fake>,
     pub(crate) settings: Settings,
+    /// How long a test waits for anything.
+    pub(crate) patience: Duration,
     agent: Option<(CancellationToken, tokio::task::JoinHandle<Result<RunEnd, RunError>>)>,
 }
 
@@ -108,6 +116,7 @@ impl Host {
                 retry_hooks: false,
                 update_status_ms: 300_000,
                 parallel_hooks: false,
+                hook_deadline_ms: None,
                 proxies: BTreeMap::new(),
             },
             units: [(unit(), wanted)].into(),
@@ -129,11 +138,12 @@ impl Host {
                 refuse: None,
                 refuse_machine: 0,
                 snapshots: 0,
+                no_snapshots: false,
                 blob_reads: 0,
             }),
             changed: watch::Sender::new(0),
         };
-        Host { folder, paths, fake: Arc::new(fake), settings, agent: None }
+        Host { folder, paths, fake: Arc::new(fake), settings, patience: PATIENCE, agent: None }
     }
 
     pub(crate) fn model(&self) -> ModelId {
@@ -234,7 +244,7 @@ impl Host {
         mut look: impl FnMut(&State) -> Option<T>,
     ) -> T {
         let mut changed = self.fake.changed.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, async {
+        let waited = tokio::time::timeout(self.patience, async {
             loop {
                 if let Some(found) = look(&self.fake.state.lock().unwrap()) {
                     return found;
@@ -354,6 +364,46 @@ impl Host {
         };
         let code = outcome.results.get("return-code").and_then(serde_json::Value::as_i64);
         (code.unwrap_or(-1), text("stdout"), text("stderr"))
+    }
+
+    /// Runs `juju-exec`, or the program of that name, as somebody on the machine does; answers its code,
+    /// its output, its errors.
+    pub(crate) fn on_the_machine(&self, name: &str, words: &[&str]) -> (i32, String, String) {
+        let program = self.root().join(name);
+        if !program.exists() {
+            std::os::unix::fs::symlink(&self.settings.program, &program).unwrap();
+        }
+        let mut command = std::process::Command::new(&program);
+        command.args(words).env("MUSTER_EXEC_SOCKET", self.paths.exec_socket());
+        let output = tokio::task::block_in_place(|| command.output().unwrap());
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Another unit, `other/0`, beside `wiki/0` and like it.
+    pub(crate) fn add_other(&self) {
+        self.fake.want(|goal| {
+            let mut other = goal.units[&unit()].clone();
+            other.seq = Seq::ZERO;
+            other.relations.clear();
+            other.tasks.clear();
+            goal.units.insert("other/0".parse().unwrap(), other);
+        });
+    }
+
+    /// Waits until this unit has nothing to do as of the present revision.
+    pub(crate) async fn rest_of(&self, name: &str) -> String {
+        let name: UnitName = name.parse().unwrap();
+        self.until("rest", |state| {
+            let revision = state.goal.revision;
+            state.reports.iter().rev().find_map(|report| match report {
+                ReportBody::Rest { revision: at, units, .. } if *at >= revision => {
+                    units.get(&name).cloned()
+                }
+                _ => None,
+            })
+        })
+        .await
     }
 
     /// Commits of hooks so far, by name, with their effects.

@@ -79,6 +79,9 @@ pub struct ModelSettings {
     pub update_status_ms: u64,
     /// Whether the machine's units may run hooks side by side.
     pub parallel_hooks: bool,
+    /// How long a hook may take, in milliseconds; none is for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_deadline_ms: Option<u64>,
     /// From which networks the model's traffic comes, if the operator said so; comma-separated.
     #[serde(default)]
     pub egress_subnets: String,

@@ -27,6 +27,7 @@ pub mod version;
 pub mod constraints;
 pub mod effects;
 pub mod hook;
+pub mod limits;
 pub mod model_config;
 pub mod status;
 

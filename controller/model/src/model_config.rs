@@ -26,6 +26,8 @@ pub enum ModelOptionKind {
     Bool,
     /// A span of time in Go's form, from one minute to an hour.
     Interval,
+    /// A span of time in Go's form, of a second or more; empty for none.
+    Deadline,
 }
 
 macro_rules! option {
@@ -51,6 +53,12 @@ pub const OPTIONS: &[ModelOption] = &[
     ),
     option!("egress-subnets", "", Text, "from which networks the model's traffic comes"),
     option!("ftp-proxy", "", Text, "proxy for FTP, for hooks and their children"),
+    option!(
+        "hook-deadline",
+        "",
+        Deadline,
+        "how long a hook may take before it is ended; empty: for ever"
+    ),
     option!("http-proxy", "", Text, "proxy for HTTP, for hooks and their children"),
     option!("https-proxy", "", Text, "proxy for HTTPS, for hooks and their children"),
     option!("juju-ftp-proxy", "", Text, "proxy for FTP that charms are told of"),
@@ -92,6 +100,12 @@ impl ModelInfo {
         self.option("parallel-hooks") == "true"
     }
 
+    /// How long a hook may take; none is for ever, as charms expect (hook contract, section 3.1).
+    #[must_use]
+    pub fn hook_deadline(&self) -> Option<Duration> {
+        interval(self.option("hook-deadline"))
+    }
+
     /// How often `update-status` runs.
     #[must_use]
     pub fn update_status_interval(&self) -> Duration {
@@ -112,6 +126,12 @@ pub fn check(option: &ModelOption, value: &str) -> Result<(), &'static str> {
             Some(span) if (60..=3600).contains(&span.as_secs()) => Ok(()),
             Some(_) => Err("must be between 1m and 60m"),
             None => Err("must be a span of time such as 5m"),
+        },
+        ModelOptionKind::Deadline if value.is_empty() => Ok(()),
+        ModelOptionKind::Deadline => match interval(value) {
+            Some(span) if span.as_secs() > 0 => Ok(()),
+            Some(_) => Err("must be at least 1s"),
+            None => Err("must be a span of time such as 30m, or empty"),
         },
     }
 }
@@ -158,5 +178,15 @@ mod tests {
         assert_eq!(check(option, "59s"), Err("must be between 1m and 60m"));
         assert_eq!(check(option, "5"), Err("must be a span of time such as 5m"));
         assert_eq!(check(option, "60m"), Ok(()));
+    }
+
+    #[test]
+    fn a_hook_has_no_deadline_unless_somebody_sets_one() {
+        let option = option("hook-deadline").unwrap();
+        assert_eq!((option.default, check(option, "")), ("", Ok(())));
+        assert_eq!(check(option, "2h30m"), Ok(()));
+        assert_eq!(check(option, "0s"), Err("must be at least 1s"));
+        assert_eq!(check(option, "soon"), Err("must be a span of time such as 30m, or empty"));
+        assert_eq!(interval(""), None);
     }
 }

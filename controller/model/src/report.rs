@@ -56,6 +56,9 @@ pub enum ReportBody {
         revision: Revision,
         /// Each unit with what it waits for; empty if nothing.
         units: BTreeMap<UnitName, String>,
+        /// How many processes hooks of these units left running; those that are not named: none.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        left: BTreeMap<UnitName, u32>,
     },
     /// A unit's agent, once a step is over. Numbered: taken once, in order.
     Step {

@@ -170,6 +170,7 @@ async fn s06_a_machine_speaks_for_itself_and_its_own_units() {
         machine,
         revision: before,
         units: [(unit(name), String::new())].into(),
+        left: BTreeMap::new(),
     };
     let task = |machine| ReportBody::MachineTask { machine, task: of_machine, outcome: over() };
     let line = || NowReport::TaskLog { task: of_unit, at: Timestamp::ZERO, line: "x".to_owned() };

@@ -172,7 +172,8 @@ impl World {
             return Ok(false);
         }
         let units = BTreeMap::from([(name.clone(), waits)]);
-        let body = ReportBody::Rest { machine: at.1, revision: rest.0, units };
+        let left = BTreeMap::new();
+        let body = ReportBody::Rest { machine: at.1, revision: rest.0, units, left };
         if let Err(refusal) = self.tell(at, host, body)? {
             return Err(super::Broken(format!("{name} may not rest: {refusal}")).into());
         }

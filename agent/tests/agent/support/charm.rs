@@ -11,6 +11,7 @@ use muster_resources::{Digest, Limits};
 pub(crate) struct CharmText {
     files: BTreeMap<String, (String, u32)>,
     hooks: BTreeMap<String, String>,
+    links: BTreeMap<String, String>,
 }
 
 pub(crate) const METADATA: &str = "name: wiki\nsummary: s\ndescription: d\n\
@@ -67,6 +68,12 @@ impl CharmText {
         self
     }
 
+    /// A symbolic link, also in place of a hook.
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut CharmText {
+        self.links.insert(path.to_owned(), target.to_owned());
+        self
+    }
+
     pub(crate) fn action(&mut self, name: &str, body: &str) -> &mut CharmText {
         let text = format!("#!/bin/bash\nset -e\n{body}\n");
         self.file(&format!("actions/{name}"), &text, 0o755)
@@ -82,6 +89,12 @@ impl CharmText {
                 out.display()
             );
             files.entry(format!("hooks/{name}")).or_insert((text, 0o755));
+        }
+        for (path, target) in &self.links {
+            files.remove(path);
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(target, &path).unwrap();
         }
         for (path, (text, mode)) in &files {
             let path = folder.path().join(path);

@@ -46,6 +46,8 @@ pub(crate) struct State {
     /// So many reports of the machine itself are refused, whatever they say.
     pub(crate) refuse_machine: u32,
     pub(crate) snapshots: u32,
+    /// Nothing is read.
+    pub(crate) no_snapshots: bool,
     pub(crate) blob_reads: u32,
 }
 
@@ -208,6 +210,9 @@ impl Controller for Fake {
         Box::pin(async move {
             let mut state = self.state.lock().unwrap();
             state.snapshots += 1;
+            if state.no_snapshots {
+                return Err(ControllerError::Passing(Box::from("down")));
+            }
             let bags = state
                 .bags
                 .iter()

@@ -31,6 +31,7 @@ pub(super) async fn unit(session: &mut Session<'_>, act: &ShowUnit) -> Result<()
         let shape = shapes::Unit {
             workload_version: version.filter(|text| !text.is_empty()),
             machine: Some(unit.unit.machine.to_string()),
+            background_processes: Some(unit.progress.left).filter(|left| *left > 0),
             opened_ports: unit.progress.ports.iter().map(|port| port.range.to_string()).collect(),
             public_address: unit.address.map(|address| address.to_string()),
             charm: if charm.local { charm.to_string() } else { charm.name.to_string() },

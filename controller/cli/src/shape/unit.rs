@@ -26,6 +26,9 @@ pub struct Unit {
     /// `alive`, `dying` or `dead`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub life: Option<String>,
+    /// Processes that its hooks left running, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_processes: Option<u32>,
     /// One entry a relation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relation_info: Vec<RelationInfo>,

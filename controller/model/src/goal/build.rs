@@ -192,6 +192,9 @@ pub fn settings(info: &ModelInfo) -> ModelSettings {
         update_status_ms: u64::try_from(info.update_status_interval().as_millis())
             .unwrap_or(u64::MAX),
         parallel_hooks: info.parallel_hooks(),
+        hook_deadline_ms: info
+            .hook_deadline()
+            .map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
         egress_subnets: info.option("egress-subnets").to_owned(),
         proxies,
     }

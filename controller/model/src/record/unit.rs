@@ -102,6 +102,13 @@ pub struct UnitProgress {
     /// Why it cannot go on though nothing failed; empty if it can. For `status`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub waits_for: String,
+    /// How many processes its hooks left running, when it rested last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A hook that failed and has not succeeded or been passed over since; or a charm whose files could

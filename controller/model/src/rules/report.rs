@@ -28,7 +28,7 @@ pub(super) fn take(d: &mut Deciding<'_>, body: &ReportBody) -> Result<Receipt, R
         ReportBody::Discarded { machine, storage, trouble } => {
             kept::discarded(d, *machine, storage, &cut(trouble))
         }
-        ReportBody::Rest { revision, units, .. } => rest(d, *revision, units),
+        ReportBody::Rest { revision, units, left, .. } => rest(d, *revision, units, left),
         ReportBody::Step { unit, seq, step } => self::step(d, unit, *seq, step),
         ReportBody::Now { unit, now } => self::now(d, unit, now),
         ReportBody::MachineTask { task, outcome, .. } => {
@@ -74,6 +74,7 @@ fn rest(
     d: &mut Deciding<'_>,
     revision: Revision,
     units: &BTreeMap<UnitName, String>,
+    left: &BTreeMap<UnitName, u32>,
 ) -> Result<Receipt, Refusal> {
     let now = d.now;
     for (name, waits_for) in units {
@@ -82,6 +83,7 @@ fn rest(
         progress.seen = true;
         progress.rested = progress.rested.max(revision);
         progress.waits_for.clone_from(waits_for);
+        progress.left = left.get(name).copied().unwrap_or_default();
         let word = if progress.failure.is_some() { Agent::Error } else { Agent::Idle };
         progress.agent.set(word, "", now);
         d.put(progress);

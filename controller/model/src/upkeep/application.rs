@@ -149,6 +149,7 @@ pub(super) fn settle_in(t: &mut Tidying<'_, '_>, unit: Unit) {
         ports: std::collections::BTreeSet::new(),
         rested: Revision::ZERO,
         waits_for: String::new(),
+        left: 0,
     });
     t.d.put(unit);
 }

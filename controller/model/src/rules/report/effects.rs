@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use muster_charms::StorageDirective;
 
 use crate::effects::{Effects, OpenPort, Settings, SettingsChange, apply_change};
+use crate::limits;
 use crate::name::{Member, RelationId, StorageName, UnitName};
 use crate::record::{Databag, Occupancy, Pair, UnitProgress, UnitState};
 use crate::refusal::{Code, Refusal};
@@ -12,15 +13,6 @@ use crate::rules::{Deciding, deploy, storage};
 use crate::version::Version;
 
 use super::{leads, scope, unit_of};
-
-/// Bytes of one value in a databag (reliability document, section 5).
-const MAX_VALUE: usize = 64 << 10;
-/// Bytes of one databag.
-const MAX_BAG: usize = 512 << 10;
-/// Bytes of one key of a unit's state (hook contract, section 5.9).
-const MAX_STATE_KEY: usize = 256;
-/// Bytes of a unit's whole state: the smaller of the two documents, since a record has this limit.
-const MAX_STATE: usize = 1 << 20;
 
 /// Applies what a run wrote; the caller writes `progress`.
 pub(super) fn apply(
@@ -88,23 +80,7 @@ fn bag(
 
 /// Refuses settings that are too large to keep.
 pub(super) fn bounded(what: &str, settings: &Settings) -> Result<(), Refusal> {
-    let mut total = 0;
-    for (key, value) in settings {
-        if value.len() > MAX_VALUE {
-            return Err(Refusal::new(
-                Code::Limit,
-                format!("{what}: value of \"{key}\" is {} bytes; at most {MAX_VALUE}", value.len()),
-            ));
-        }
-        total += key.len() + value.len();
-    }
-    if total > MAX_BAG {
-        return Err(Refusal::new(
-            Code::Limit,
-            format!("{what}: all settings would be {total} bytes; at most {MAX_BAG}"),
-        ));
-    }
-    Ok(())
+    limits::bag(settings).map_err(|why| Refusal::new(Code::Limit, format!("{what}: {why}")))
 }
 
 fn state(d: &mut Deciding<'_>, name: &UnitName, change: &SettingsChange) -> Result<(), Refusal> {
@@ -120,24 +96,8 @@ fn state(d: &mut Deciding<'_>, name: &UnitName, change: &SettingsChange) -> Resu
     if !apply_change(&mut record.state, change) {
         return Ok(());
     }
-    let mut total = 0;
-    for (key, value) in &record.state {
-        if key.len() > MAX_STATE_KEY || value.len() > MAX_VALUE {
-            return Err(Refusal::new(
-                Code::Limit,
-                format!(
-                    "state of {name}: \"{key}\" is too large (256 bytes a key, 64 KiB a value)"
-                ),
-            ));
-        }
-        total += key.len() + value.len();
-    }
-    if total > MAX_STATE {
-        return Err(Refusal::new(
-            Code::Limit,
-            format!("state of {name} would be {total} bytes; at most {MAX_STATE}"),
-        ));
-    }
+    limits::state(&record.state)
+        .map_err(|why| Refusal::new(Code::Limit, format!("unit {name}: {why}")))?;
     record.version = record.version.next();
     d.put(record);
     Ok(())
