@@ -2,7 +2,8 @@
 //!
 //! A file of `scenarios/` is a script: lines that an operator types, read by the CLI's own parser,
 //! and a few that only a world without hands has (`settle`, `fail UNIT HOOK [N]`, `crash UNIT`,
-//! `silence MACHINE SPAN`, `lose STORAGE`, `late` and `prompt` (upkeep), `advance SPAN`, `status`, `hooks UNIT…`, `model NAME`). What a line prints
+//! `silence MACHINE SPAN`, `lose STORAGE`, `late` and `prompt` (upkeep), `advance SPAN`, `status`, `hooks UNIT…`,
+//! `goal-state UNIT`, `statuses UNIT`, `model NAME`). What a line prints
 //! follows it, marked `>`. `UPDATE_EXPECT=1` writes the output anew; the diff is the review.
 
 #[path = "scenarios/desk.rs"]
@@ -116,6 +117,12 @@ fn a_refresh_says_who_takes_it_and_who_waits() {
 #[test]
 fn an_application_leaves_in_order() {
     check("removal-order.muster");
+}
+
+/// Hook contract T39, T59.
+#[test]
+fn a_unit_reads_how_the_others_stand() {
+    check("how-others-stand.muster");
 }
 
 #[test]

@@ -12,12 +12,14 @@ use muster::commands::units::{Remove, Removed};
 use muster::{Said, parse};
 use muster_model::Model;
 use muster_model::command::{Deploy, ModelCommand, Refresh};
+use muster_model::goal::{Snapshot, SnapshotRequest};
 use muster_model::name::{ApplicationName, MachineId, ModelId, UnitName};
 use muster_model::record::{Application, Placement, Relation, Storage, Unit};
 use muster_model::reply::Outcome;
 use muster_model::view::{ViewRequest, uptake};
 use muster_tests::fixture::add_charm;
 use muster_tests::world::{World, named};
+use serde_json::Value;
 
 /// A world and the model that the operator works in.
 pub(crate) struct Desk {
@@ -77,6 +79,8 @@ impl Desk {
             }
             ["status"] => Ok(self.status()),
             ["hooks", units @ ..] => Ok(self.hooks(units)),
+            ["goal-state", unit] => Ok(self.seen_by(unit, |seen| seen.goal_state)),
+            ["statuses", unit] => Ok(self.seen_by(unit, |seen| seen.status)),
             ["model", name] => {
                 self.current = *self.models.get(*name).expect("the model is there");
                 Ok(String::new())
@@ -92,6 +96,24 @@ impl Desk {
     fn fail(&mut self, unit: &str, hook: &str, times: u32) -> String {
         self.world.scripts.of(self.current, &named(unit), hook).fails = times;
         String::new()
+    }
+
+    /// What a unit's tools print from, a line each.
+    fn seen_by(&self, unit: &str, part: impl Fn(Snapshot) -> Option<Value>) -> String {
+        let asked = SnapshotRequest { goal_state: true, ..SnapshotRequest::default() };
+        let seen = self.model().snapshot(&named(unit), &asked, self.world.estate.revision());
+        let part = part(seen.expect("the unit is there")).expect("it was asked for");
+        let mut text = String::new();
+        let mut places = vec![(String::new(), &part)];
+        while let Some((place, value)) = places.pop() {
+            match value.as_object().filter(|map| !map.is_empty()) {
+                Some(map) => {
+                    places.extend(map.iter().rev().map(|(key, v)| (format!("{place} {key}"), v)));
+                }
+                None => writeln!(text, "{}: {value}", place.trim()).expect("text"),
+            }
+        }
+        text
     }
 
     fn model(&self) -> &Model {
