@@ -369,6 +369,7 @@ mod tests {
         }
     }
 
+    /// Hook contract A14.
     #[test]
     fn a14_the_unit_may_be_named_in_three_ways_or_left_out() {
         assert_eq!(unit("unit-my-db2-0").unwrap().to_string(), "my-db2/0");

@@ -104,6 +104,7 @@ fn say(text: &str) {
 mod tests {
     use super::reads_stdin;
 
+    /// Hook contract E22.
     #[test]
     fn e22_only_a_file_dash_takes_standard_input() {
         let reads = |line: &str| {

@@ -82,6 +82,7 @@ fn storage(host: &Host, number: u32, provider: Provider) {
     });
 }
 
+/// Hook contract L03.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l03_storage_is_mounted_and_attached_before_install_and_goes_after_its_hook() {
     let mut charm = CharmText::new();

@@ -12,6 +12,7 @@ fn default(kind: &str, text: &str) -> Result<Option<OptionValue>, String> {
         .map_err(|e| e.to_string())
 }
 
+/// Hook contract C08.
 #[test]
 fn c08_options_must_be_there_and_may_be_empty() {
     assert!(config("{}").unwrap_err().to_string().contains("empty configuration"));
@@ -21,6 +22,7 @@ fn c08_options_must_be_there_and_may_be_empty() {
     assert!(config("options: {}").unwrap().is_empty());
 }
 
+/// Hook contract C09.
 #[test]
 fn c09_defaults_have_the_type_of_their_option() {
     let text = |t: &str| Some(OptionValue::String(t.to_owned()));
