@@ -25,10 +25,6 @@ use thiserror::Error;
 use crate::failpoint::Failpoints;
 use crate::paths::Paths;
 
-/// What charms are told as the version of what runs them: a release of the series whose contract is
-/// kept (hook contract, section 0).
-pub const VERSION: &str = "3.6.0";
-
 /// Why there are no settings.
 #[derive(Debug, Error)]
 pub enum ConfigError {

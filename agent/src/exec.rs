@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use muster_charms::JUJU_VERSION;
 use muster_console::flags::{self, Flag, Line, Order, Reading, Usage};
 use muster_console::outcome::error_line;
 use muster_model::Version;
@@ -19,7 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Settings, VERSION};
+use crate::config::Settings;
 use crate::links;
 use crate::step::ExecRequest;
 use crate::tool;
@@ -88,7 +89,7 @@ pub fn version(words: impl IntoIterator<Item = OsString>) -> u8 {
         "aarch64" => "arm64",
         other => other,
     };
-    let text = format!("{VERSION}-{}-{arch}\n", system());
+    let text = format!("{JUJU_VERSION}-{}-{arch}\n", system());
     u8::from(io::stdout().lock().write_all(text.as_bytes()).is_err())
 }
 

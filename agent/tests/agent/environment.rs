@@ -9,7 +9,7 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.split('\0').find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// Hook contract E01, E03, E04, E08, E09, E10, E12, E14.
+/// Hook contract E01, E03, E04, E06, E08, E09, E10, E11, E12, E14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e01_to_e14_the_environment_is_what_the_contract_lists() {
     let mut charm = CharmText::new();
@@ -39,7 +39,7 @@ async fn e01_to_e14_the_environment_is_what_the_contract_lists() {
         ("JUJU_UNIT_NAME", "wiki/0"),
         ("JUJU_MODEL_NAME", "prod"),
         ("JUJU_MODEL_UUID", "f7b5b0a6-2f2c-4f0e-8a44-3c2a66a1c001"),
-        ("JUJU_VERSION", "3.6.0"),
+        ("JUJU_VERSION", &muster_charms::JUJU_VERSION.to_string()),
         ("JUJU_MACHINE_ID", "3"),
         ("JUJU_API_ADDRESSES", "10.0.0.1:17070"),
         ("JUJU_PRINCIPAL_UNIT", ""),

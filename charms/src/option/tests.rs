@@ -59,6 +59,7 @@ fn c09_defaults_have_the_type_of_their_option() {
     }
 }
 
+/// Hook contract C10.
 #[test]
 fn c10_text_that_is_no_int_is_refused() {
     let error = OptionKind::Int.parse_text("abc").unwrap_err();
@@ -78,15 +79,30 @@ fn c10_text_that_is_no_int_is_refused() {
     }
 }
 
+/// Hook contract C11.
 #[test]
 fn c11_a_secret_option_takes_nothing_but_secret_uris() {
-    for good in ["", "secret:9m4e2mr0ui3e8a215n4g", "secret://a/b"] {
+    let id = "9m4e2mr0ui3e8a215n4g";
+    let model = "8419cd78-4993-4c3a-928e-c646226beeee";
+    for good in
+        ["", &format!("secret:{id}"), &format!("secret:/{id}"), &format!("secret://{model}/{id}")]
+    {
         assert!(OptionKind::Secret.parse_text(good).is_ok(), "{good}");
     }
-    for bad in ["password", "secret:", "secret", " secret:x"] {
+    for bad in [
+        "password",
+        "secret:",
+        "secret",
+        "secret:x",
+        "secret://a/b",
+        id,
+        &format!(" secret:{id}"),
+        &format!("{model}/{id}"),
+    ] {
         assert!(OptionKind::Secret.parse_text(bad).is_err(), "{bad}");
     }
     assert!(default("secret", "hunter2").is_err());
+    assert!(default("secret", &format!("secret:{id}")).is_ok());
     assert!(default("secret", "\"\"").is_ok());
 }
 

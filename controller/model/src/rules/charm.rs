@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_charms::{Charm, assumes};
+use muster_charms::{Charm, JUJU_VERSION, assumes};
 
 use crate::command::AddCharm;
 use crate::name::CharmUrl;
@@ -11,9 +11,6 @@ use crate::refusal::{Code, Refusal};
 use crate::reply::Outcome;
 
 use super::Deciding;
-
-/// The version that charms are told (hook contract, section 0): libraries switch features on by it.
-pub const JUJU_VERSION: &str = "3.6.11";
 
 pub(super) fn add(d: &mut Deciding<'_>, asked: &AddCharm) -> Result<Outcome, Refusal> {
     d.live_model()?;
@@ -46,7 +43,7 @@ pub(super) fn add(d: &mut Deciding<'_>, asked: &AddCharm) -> Result<Outcome, Ref
 }
 
 fn check_assumptions(charm: &Charm) -> Result<(), Refusal> {
-    let features = BTreeMap::from([("juju".to_owned(), JUJU_VERSION.parse().ok())]);
+    let features = BTreeMap::from([("juju".to_owned(), Some(JUJU_VERSION))]);
     let unmet = assumes::unmet(&charm.metadata.assumes, &features);
     if let Some(first) = unmet.first() {
         return Err(Refusal::new(
@@ -55,9 +52,8 @@ fn check_assumptions(charm: &Charm) -> Result<(), Refusal> {
         ));
     }
     let minimum = charm.metadata.min_juju_version.as_ref();
-    let own = JUJU_VERSION.parse().ok();
-    if let (Some(minimum), Some(own)) = (minimum, own)
-        && *minimum > own
+    if let Some(minimum) = minimum
+        && *minimum > JUJU_VERSION
     {
         return Err(Refusal::new(
             Code::Unsuitable,
