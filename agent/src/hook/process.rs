@@ -243,6 +243,7 @@ mod tests {
         ));
     }
 
+    /// Hook contract E21.
     #[test]
     fn e21_a_charm_without_metadata_is_a_failure() {
         let charm = charm(&[("hooks/start", 0o755)]);

@@ -82,8 +82,9 @@ async fn r5b_a_hook_that_runs_while_the_agent_stops_still_has_its_tools() {
     assert_eq!(host.fake.state.lock().unwrap().unit_state.1["late"], "1");
 }
 
+/// Hook contract F12.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f12_a_refused_commit_fails_the_hook() {
+async fn f12_a_commit_that_is_refused_fails_the_hook() {
     let mut charm = CharmText::new();
     charm.hook("install", "open-port --endpoints nowhere 80");
     let mut host = Host::new(&charm);

@@ -9,9 +9,16 @@
 )]
 
 mod actions;
+mod deploy;
 mod environment;
+mod exec;
 mod failure;
+mod hooks;
 mod lifecycle;
+mod matrix;
+mod reads;
+mod relations;
+mod several;
 mod storage;
 mod support;
 mod tools;

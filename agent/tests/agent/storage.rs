@@ -65,7 +65,7 @@ async fn r14_a_unit_that_leaves_after_a_boot_lets_go_of_storage_that_is_mounted(
     assert_eq!(std::fs::read_dir(host.paths.backings()).unwrap().count(), 0);
 }
 
-fn storage(host: &Host, number: u32, provider: Provider) {
+pub(crate) fn storage(host: &Host, number: u32, provider: Provider) {
     host.unit(|goal| {
         goal.storage.insert(
             format!("data/{number}").parse().unwrap(),

@@ -10,7 +10,7 @@ use muster_resources::Digest;
 use crate::support::{CharmText, Host, unit};
 
 /// A unit that has started, leads, and has a relation and a configuration.
-async fn started(leader: bool) -> Host {
+pub(crate) async fn started(leader: bool) -> Host {
     let mut host = Host::new(&CharmText::new());
     host.unit(|goal| {
         goal.leader = leader;
@@ -30,7 +30,7 @@ async fn started(leader: bool) -> Host {
 }
 
 /// Lines of `tool words → code stdout|stderr`, run one after the other in one context each.
-async fn check(host: &Host, lines: &[(&str, i64, &str, &str)]) {
+pub(crate) async fn check(host: &Host, lines: &[(&str, i64, &str, &str)]) {
     for (number, (line, code, stdout, stderr)) in lines.iter().enumerate() {
         let id = 1000 + u32::try_from(number).unwrap();
         let _old = host.fake.state.lock().unwrap().reports.drain(..).count();
@@ -285,8 +285,6 @@ async fn t50_t51_t53_and_t57_to_t60_the_rest() {
         ],
     )
     .await;
-    let added = host.fake.state.lock().unwrap();
-    drop(added);
     host.unit(|goal| goal.trust = true);
     host.rest().await;
     check(

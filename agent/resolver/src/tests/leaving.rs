@@ -35,6 +35,7 @@ fn l12_peers_depart_last_and_never_break() {
     assert!(done.find("db-relation-broken") < done.find("ring-relation-departed"));
 }
 
+/// Hook contract L28.
 #[test]
 fn l28_a_unit_waits_for_its_subordinates() {
     let mut story = settled();

@@ -154,6 +154,19 @@ fn l22_an_agent_that_starts_again_runs_nothing_but_a_followers_settings() {
     assert_eq!(follower.settle(), "leader-settings-changed");
 }
 
+/// Hook contract L23.
+#[test]
+fn l23_the_interval_is_spread_by_a_fifth() {
+    let minutes = |number: u64| std::time::Duration::from_secs(60 * number);
+    assert_eq!(tick_delay(minutes(5), 0), minutes(4));
+    assert_eq!(tick_delay(minutes(5), 500), minutes(5));
+    assert_eq!(tick_delay(minutes(5), 1000), minutes(6));
+    assert_eq!(tick_delay(minutes(60), u16::MAX), minutes(72));
+    let waits: Vec<_> = (0..=1000).map(|jitter| tick_delay(minutes(5), jitter)).collect();
+    assert!(waits.is_sorted() && waits.iter().all(|wait| (minutes(4)..=minutes(6)).contains(wait)));
+}
+
+/// Hook contract L23.
 #[test]
 fn l23_update_status_comes_last_and_never_before_start() {
     let mut story = Story::leader();
@@ -262,6 +275,7 @@ fn l36_a_peer_that_an_upgrade_brings_is_created_after_its_hooks() {
     assert_eq!(story.settle(), "upgrade-charm, config-changed, ring-relation-created");
 }
 
+/// Hook contract L38.
 #[test]
 fn l38_created_waits_until_the_controller_has_taken_the_unit_in() {
     let mut story = Story::started();

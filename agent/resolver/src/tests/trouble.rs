@@ -200,6 +200,7 @@ fn f11_what_has_ended_is_reported_and_not_run_again() {
     assert!(story.local.flags.installed);
 }
 
+/// Hook contract F12.
 #[test]
 fn f12_a_refused_commit_fails_the_hook() {
     let mut story = Story::leader();

@@ -10,6 +10,7 @@ use muster_resources::{Digest, Limits};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CharmText {
     files: BTreeMap<String, (String, u32)>,
+    links: BTreeMap<String, String>,
     hooks: BTreeMap<String, String>,
 }
 
@@ -61,6 +62,12 @@ impl CharmText {
         self
     }
 
+    /// A symbolic link, in a hook's place as well.
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut CharmText {
+        self.links.insert(path.to_owned(), target.to_owned());
+        self
+    }
+
     /// What the hook does, in bash with `set -e`, after it has been traced.
     pub(crate) fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
         self.hooks.insert(name.to_owned(), body.to_owned());
@@ -82,6 +89,12 @@ impl CharmText {
                 out.display()
             );
             files.entry(format!("hooks/{name}")).or_insert((text, 0o755));
+        }
+        files.retain(|path, _| !self.links.contains_key(path));
+        for (path, target) in &self.links {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(target, path).unwrap();
         }
         for (path, (text, mode)) in &files {
             let path = folder.path().join(path);
