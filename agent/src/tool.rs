@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(refused, "argument \"caf\\xE9 au lait\" is not UTF-8");
     }
 
+    /// Hook contract E22.
     #[test]
     fn e22_only_a_file_dash_takes_standard_input() {
         let reads = |line: &str| {

@@ -234,6 +234,7 @@ mod tests {
         }
     }
 
+    /// Hook contract T08.
     #[test]
     fn t08_the_help_of_relation_set_names_the_file() {
         assert!(relation::SET.help("").contains("--file"));

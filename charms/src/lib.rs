@@ -43,7 +43,7 @@ pub use option::{CharmOption, OptionKind, OptionValue};
 pub use resource::{ResourceKind, ResourceSpec};
 pub use storage::{StorageDirective, StorageKind, StorageSpec};
 pub use tree::Tree;
-pub use version::Version;
+pub use version::{JUJU_VERSION, Version};
 
 /// Whether a value is its type's default; such fields are left out of what is kept.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -125,14 +125,22 @@ fn a_unit_reads_how_the_others_stand() {
     check("how-others-stand.muster");
 }
 
+/// Hook contract L24, L26.
 #[test]
 fn the_lead_goes_to_one_that_is_heard() {
     check("leader-loss.muster");
 }
 
+/// Hook contract L27.
 #[test]
 fn a_subordinate_comes_and_goes_with_its_relation() {
     check("subordinate.muster");
+}
+
+/// Hook contract C10.
+#[test]
+fn an_option_of_another_type_is_refused_before_any_hook() {
+    check("refused-option.muster");
 }
 
 #[test]

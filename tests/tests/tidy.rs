@@ -3,6 +3,9 @@
 //! The modules are marked as tests one by one: clippy lets only those unwrap.
 
 #[cfg(test)]
+#[path = "tidy/checklists.rs"]
+mod checklists;
+#[cfg(test)]
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
 #[cfg(test)]

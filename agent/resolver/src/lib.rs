@@ -55,6 +55,7 @@ pub use local::{Flags, Local, RelationLocal, StorageLocal};
 pub use progress::{Conflict, Failure, Inputs, Progress, TaskProgress};
 pub use restart::{parked, recover};
 pub use step::{Next, Reason, Seen, Step, StorageSeen};
+pub use tick::tick_delay;
 
 use muster_model::goal::{ModelSettings, UnitGoal};
 use muster_model::name::UnitName;

@@ -1,10 +1,20 @@
 //! Row 19, and what is left when no row has an answer.
 
+use std::time::Duration;
+
 use muster_model::{Hook, Timestamp};
 
 use crate::progress::Progress;
 use crate::step::{Next, Reason, StorageSeen};
 use crate::{Case, Step};
+
+/// The wait before the next `update-status`: the model's interval, up to 20 % more or less, as `jitter`
+/// says, from 0 (less) to 1000 (more).
+#[must_use]
+pub fn tick_delay(interval: Duration, jitter: u16) -> Duration {
+    let parts = 800 + u32::from(jitter.min(1000)) * 400 / 1000;
+    interval.saturating_mul(parts) / 1000
+}
 
 /// `update-status`, when there is nothing else to do; never before the first `start`, in error, or
 /// while leaving (hook contract, section 4.10).

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use muster_charms::JUJU_VERSION;
 use muster_model::Hook;
 use muster_model::hook::RelationHookKind;
 use muster_model::name::StorageId;
@@ -31,7 +32,7 @@ pub(crate) fn variables(context: &Context) -> BTreeMap<&'static str, OsString> {
     set("JUJU_MODEL_UUID", context.goal.model.to_string().into());
     set("JUJU_MODEL_NAME", context.goal.model_name.to_string().into());
     set("JUJU_API_ADDRESSES", world.controller.addresses().into());
-    set("JUJU_VERSION", muster_charms::version::JUJU.into());
+    set("JUJU_VERSION", JUJU_VERSION.to_string().into());
     set("JUJU_SLA", "unsupported".into());
     set("JUJU_MACHINE_ID", world.machine.to_string().into());
     let principal = context.wanted().and_then(|goal| goal.principal.as_ref());

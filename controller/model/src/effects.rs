@@ -201,6 +201,7 @@ pub fn apply_change(settings: &mut Settings, change: &SettingsChange) -> bool {
 mod tests {
     use super::*;
 
+    /// Hook contract T47.
     #[test]
     fn t47_port_ranges_parse() {
         for (text, printed) in [

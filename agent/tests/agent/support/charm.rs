@@ -10,8 +10,8 @@ use muster_resources::{Digest, Limits};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CharmText {
     files: BTreeMap<String, (String, u32)>,
-    hooks: BTreeMap<String, String>,
     links: BTreeMap<String, String>,
+    hooks: BTreeMap<String, String>,
 }
 
 pub(crate) const METADATA: &str = "name: wiki\nsummary: s\ndescription: d\n\
@@ -62,15 +62,15 @@ impl CharmText {
         self
     }
 
-    /// What the hook does, in bash with `set -e`, after it has been traced.
-    pub(crate) fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
-        self.hooks.insert(name.to_owned(), body.to_owned());
+    /// A symbolic link, in a hook's place as well.
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut CharmText {
+        self.links.insert(path.to_owned(), target.to_owned());
         self
     }
 
-    /// A symbolic link, also in place of a hook.
-    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut CharmText {
-        self.links.insert(path.to_owned(), target.to_owned());
+    /// What the hook does, in bash with `set -e`, after it has been traced.
+    pub(crate) fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
+        self.hooks.insert(name.to_owned(), body.to_owned());
         self
     }
 

@@ -17,7 +17,7 @@ use muster_model::reply::Outcome;
 use muster_model::view::{Condition, ViewRequest, Wait, uptake};
 use muster_resources::archive::{self, Limits};
 
-use super::charm::{Scratch, composed, is_source, warn};
+use super::charm::{source, warn};
 use super::session::{Controller, Focus, Session};
 use super::upload::{Measured, measure, resource, send};
 use super::{bundle, files, tree};
@@ -46,27 +46,16 @@ impl Drop for Packed {
     }
 }
 
-/// Packs a folder, composed of its layers first when it is a source of them.
+/// Packs the charm that a folder is or stands for.
 async fn pack(session: &mut Session<'_>, path: &Path) -> Result<(Measured, Packed), Failure> {
-    let scratch = if is_source(path) {
-        let tree = composed(session.desk, path, &[])?;
-        warn(session.desk, &tree, path);
-        let scratch = Scratch::new()?;
-        tree::write(&tree, &scratch.0)?;
-        Some(scratch)
-    } else {
-        // A folder that cannot be read so is refused with its reason when it is packed.
-        if let Ok(outline) = tree::outline(path) {
-            warn(session.desk, &outline, path);
-        }
-        None
-    };
+    let source = source(session.desk, path, &[])?;
+    warn(session.desk, &source.tree, path);
     let folder = session.store.folder().join("packed");
     let to = folder.join(format!("{}.charm", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&folder)
         .map_err(|error| Failure::tried(format!("cannot make `{}`", folder.display()), &error))?;
     let packed = Packed(to.clone());
-    let from = scratch.as_ref().map_or_else(|| path.to_owned(), |scratch| scratch.0.clone());
+    let from = source.path().to_owned();
     let what = || format!("cannot pack `{}`", path.display());
     let done = tokio::task::spawn_blocking(move || archive::pack(&from, &to, &Limits::charm()));
     let result = match done.await {
@@ -95,10 +84,7 @@ pub(super) async fn local(session: &mut Session<'_>, path: &Path) -> Result<Loca
     };
     let archive = file.path.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let wanted = |name: &str| {
-            !name.contains('/')
-                && (name.ends_with(".yaml") || matches!(name, "version" | "revision"))
-        };
+        let wanted = |name: &str| !name.contains('/') && tree::says_what_it_is(name);
         archive::read_files(&archive, &Limits::charm(), wanted)
     });
     let entries = match read.await {

@@ -167,7 +167,7 @@ impl Model {
         let rest = settled::unit(self, name);
         let silent = heard.silent.get(&(self.id(), unit.machine));
         let running = heard.executing.get(&(self.id(), name.clone()));
-        let mut workload = progress.workload.clone();
+        let mut workload = progress.workload_shown();
         let mut agent = progress.agent.clone();
         if agent.value == Agent::Error {
             agent = Status::new(Agent::Idle, "", agent.since);
@@ -175,13 +175,10 @@ impl Model {
         if let Some((what, since)) = running {
             agent = Status::new(Agent::Executing, what.clone(), *since);
         }
-        if let (Some(failure), Some(told)) = (&progress.failure, progress.failure_told()) {
-            if failure.hook.is_none() && progress.charm.is_none() {
-                // The workload stays where its installation stands (hook contract, section 1.11).
-                agent = Status::new(Agent::Error, told, failure.at);
-            } else {
-                workload = Status::new(Workload::Error, told, failure.at);
-            }
+        if let (Some(failure), Some(told)) = (&progress.failure, progress.failure_told())
+            && workload.value != Workload::Error
+        {
+            agent = Status::new(Agent::Error, told, failure.at);
         }
         // Not while it is being installed: nobody has promised to be heard yet.
         if let Some(since) = silent.filter(|_| progress.installed && unit.life != Life::Dead) {
