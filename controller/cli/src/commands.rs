@@ -16,9 +16,11 @@ pub mod help;
 pub mod logs;
 pub mod machines;
 pub mod models;
+pub mod operations;
 pub mod relating;
 pub mod resources;
 pub mod shell;
+pub mod spaces;
 pub mod status;
 pub mod storage;
 pub mod units;
@@ -53,7 +55,9 @@ const FAMILIES: &[&[Entry]] = &[
     storage::ENTRIES,
     resources::ENTRIES,
     actions::ENTRIES,
+    operations::ENTRIES,
     status::ENTRIES,
+    spaces::ENTRIES,
     wait::ENTRIES,
     logs::ENTRIES,
     shell::ENTRIES,

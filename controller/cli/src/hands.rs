@@ -24,6 +24,7 @@ mod service;
 mod session;
 mod shell;
 mod show;
+mod spaces;
 mod status;
 mod switch;
 mod tree;
@@ -90,9 +91,13 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::Config(act) => config::config(session, act).await,
         Act::ModelConfig(act) => config::model_config(session, act).await,
         Act::Constraints(act) => config::constraints(session, act).await,
+        Act::RetryProvisioning(act) => change::retry(session, act).await,
+        Act::Scale(act) => change::scale(session, act).await,
+        Act::Spaces(act) => spaces::spaces(session, act).await,
         Act::Machines(act) => list::machines(session, act).await,
         Act::Storage(act) => list::storage(session, act).await,
         Act::StoragePools(act) => list::pools(session, act).await,
+        Act::CancelTasks(act) => run::cancel(session, act).await,
         Act::Operations(act) => run::operations(session, act).await,
         Act::ShowUnit(act) => show::unit(session, act).await,
         Act::ShowApplication(act) => show::application(session, act).await,
@@ -110,6 +115,7 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::DestroyModel(act) => models::destroy(session, act).await,
         Act::Models(act) => models::list(session, act).await,
         Act::ShowModel(act) => models::show(session, act).await,
+        Act::GrantController(act) => models::grant_controller(session, act).await,
         Act::Grant(act) => models::grant(session, act).await,
         Act::Switch(act) => switch::switch(session, act).await,
         Act::Bootstrap(act) => bootstrap::bootstrap(session, act).await,

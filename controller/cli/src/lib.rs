@@ -19,6 +19,7 @@ mod clock;
 pub mod context;
 pub mod desk;
 pub mod failure;
+pub mod neutral;
 
 pub mod hands;
 pub mod print;

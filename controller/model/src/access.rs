@@ -35,6 +35,7 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 EstateCommand::AddModel { .. } => ControllerAccess::AddModel,
                 EstateCommand::Bootstrap { .. }
                 | EstateCommand::AddUser { .. }
+                | EstateCommand::GrantController { .. }
                 | EstateCommand::AddToken { .. }
                 | EstateCommand::Enrol { .. } => ControllerAccess::Superuser,
             };
@@ -60,11 +61,13 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 | ModelCommand::Configure { .. }
                 | ModelCommand::Constrain { .. }
                 | ModelCommand::Expose { .. }
+                | ModelCommand::Unexpose { .. }
                 | ModelCommand::Integrate { .. }
                 | ModelCommand::RemoveRelation { .. }
                 | ModelCommand::AttachResource { .. }
                 | ModelCommand::AddMachines { .. }
                 | ModelCommand::RemoveMachines { .. }
+                | ModelCommand::RetryProvisioning { .. }
                 | ModelCommand::AddStorage { .. }
                 | ModelCommand::DetachStorage { .. }
                 | ModelCommand::AttachStorage { .. }

@@ -54,7 +54,7 @@ impl Refusal {
     }
 }
 
-/// The stable code of a refusal; programs match on it, `muster explain` tells of it.
+/// The stable code of a refusal; programs match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {

@@ -145,6 +145,9 @@ impl<'e> Deciding<'e> {
             ModelCommand::Expose { application, exposure } => {
                 configure::expose(self, application, exposure.as_ref())
             }
+            ModelCommand::Unexpose { application, endpoints } => {
+                configure::unexpose(self, application, endpoints)
+            }
             ModelCommand::Integrate { one, other } => integrate::integrate(self, one, other),
             ModelCommand::RemoveRelation { relation, force } => {
                 integrate::remove(self, relation, *force)
@@ -158,6 +161,7 @@ impl<'e> Deciding<'e> {
             ModelCommand::RemoveMachines { machines, force } => {
                 machine::remove(self, machines, *force)
             }
+            ModelCommand::RetryProvisioning { machines } => machine::retry(self, machines),
             ModelCommand::AddStorage { unit, name, directive } => {
                 storage::add(self, unit, name, directive)
             }

@@ -75,6 +75,8 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
     root(session, &on).await?;
     if let Some(model) = &act.add_model {
         let model = AddModel {
+            region: None,
+            credential: None,
             name: model.parse().map_err(|error| Failure::tried("cannot add a model", &error))?,
             cloud: None,
             config: BTreeMap::new(),
@@ -209,7 +211,7 @@ async fn root(session: &mut Session<'_>, on: &Controller) -> Result<(), Failure>
             wheel.finish_and_clear();
             return Ok(());
         }
-        wheel.set_message(body.substrate.clone());
+        super::progress::show(&wheel, &body.substrate);
         if !session.desk.draws() && body.substrate != said {
             session.desk.say(&body.substrate);
             said = body.substrate;

@@ -84,7 +84,7 @@ pub(super) async fn remove(session: &mut Session<'_>, act: &Remove) -> Result<()
 }
 
 /// The newest units of an application, the leader last of all.
-async fn newest(
+pub(super) async fn newest(
     focus: &Focus,
     application: &ApplicationName,
     count: u32,
