@@ -5,7 +5,7 @@
 //! a test sits at a desk of its own and many commands run in one process without meeting.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 
 use muster_console::outcome::{error_line, warning_line};
@@ -48,13 +48,15 @@ pub struct Desk {
     pub terminals: Terminals,
     /// How much is said.
     pub talk: Talk,
+    /// Where answers to questions come from.
+    pub input: Box<dyn BufRead + Send>,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     written: bool,
 }
 
 impl Desk {
-    /// A desk with these streams and nothing in its environment.
+    /// A desk with these streams, nobody who answers and nothing in its environment.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Desk {
         Desk {
@@ -63,6 +65,7 @@ impl Desk {
             folder: PathBuf::from("."),
             terminals: Terminals::default(),
             talk: Talk::Usual,
+            input: Box::new(io::empty()),
             out,
             err,
             written: false,
@@ -88,6 +91,7 @@ impl Desk {
                 stdout: io::stdout().is_terminal(),
                 stderr: io::stderr().is_terminal(),
             },
+            input: Box::new(BufReader::new(io::stdin())),
             ..Desk::new(Box::new(io::stdout()), Box::new(io::stderr()))
         }
     }
