@@ -1,6 +1,7 @@
 """The published client library against the command: what its own integration tests ask for."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -47,6 +48,36 @@ class Alone(unittest.TestCase):
                 f"client:{info.name}",
             ):
                 self.assertEqual(juju.show_model(model).model_uuid, info.model_uuid)
+
+    def test_clouds(self):
+        juju = jubilant.Juju()
+        definition = {
+            "type": "openstack",
+            "auth-types": ["userpass"],
+            "regions": {"north": {"endpoint": "https://north.example.com"}},
+        }
+        for name, where, flags in (
+            ("mine", {"client": True}, ["--client"]),
+            ("theirs", {"controller": "client"}, ["--controller", "client"]),
+        ):
+            juju.add_cloud(name, {"clouds": {name: definition}}, **where)
+            self.assertIn("https://north.example.com", juju.cli("show-cloud", *flags, name))
+            changed = {**definition, "regions": {"south": {"endpoint": "https://south.example.com"}}}
+            juju.update_cloud(name, {"clouds": {name: changed}}, **where)
+            self.assertIn("https://south.example.com", juju.cli("show-cloud", *flags, name))
+            juju.cli("remove-cloud", *flags, name)
+            with self.assertRaises(jubilant.CLIError):
+                juju.cli("show-cloud", *flags, name)
+
+    def test_credentials(self):
+        juju = jubilant.Juju()
+        one = {"auth-type": "access-key", "access-key": "AKIA", "secret-key": "s3cret"}
+        juju.add_credential("aws", {"credentials": {"aws": {"cred1": one}}}, client=True)
+        text = juju.cli("credentials", "--format", "json")
+        found = json.loads(text)["client-credentials"]["aws"]["cloud-credentials"]["cred1"]
+        self.assertEqual(found["details"]["access-key"], "AKIA")
+        self.assertNotIn("s3cret", text)
+        juju.cli("remove-credential", "aws", "cred1", "--client")
 
     def test_an_unknown_cloud_is_refused(self):
         with self.assertRaises(jubilant.CLIError):

@@ -8,6 +8,9 @@
 #[path = "contract/cases.rs"]
 mod cases;
 #[cfg(test)]
+#[path = "contract/clouds.rs"]
+mod clouds;
+#[cfg(test)]
 #[path = "contract/house.rs"]
 mod house;
 #[cfg(test)]

@@ -7,8 +7,8 @@
 use muster_model::command::ModelCommand;
 
 use crate::commands::{
-    actions, charm, config, controllers, deploy, help, logs, machines, models, operations,
-    relating, resources, shell, spaces, status, storage, units, wait,
+    actions, charm, clouds, config, controllers, credentials, deploy, help, logs, machines, models,
+    operations, relating, resources, shell, spaces, status, storage, units, wait,
 };
 
 /// What a line asks for.
@@ -74,6 +74,20 @@ pub enum Act {
     Ssh(shell::Ssh),
     /// Copying files.
     Scp(shell::Scp),
+    /// Showing clouds.
+    ShowClouds(clouds::ShowClouds),
+    /// Writing down a cloud.
+    PutCloud(clouds::PutCloud),
+    /// Forgetting a cloud.
+    RemoveCloud(clouds::RemoveCloud),
+    /// The region or credential that is meant where none is named.
+    Usual(clouds::Usual),
+    /// Showing credentials.
+    ShowCredentials(credentials::ShowCredentials),
+    /// Keeping credentials.
+    PutCredentials(credentials::PutCredentials),
+    /// Forgetting a credential.
+    RemoveCredential(credentials::RemoveCredential),
     /// Making a model.
     AddModel(models::AddModel),
     /// Taking a model down.

@@ -8,9 +8,11 @@
 pub mod absent;
 pub mod actions;
 pub mod charm;
+pub mod clouds;
 pub mod common;
 pub mod config;
 pub mod controllers;
+pub mod credentials;
 pub mod deploy;
 pub mod help;
 pub mod logs;
@@ -46,6 +48,8 @@ pub struct Entry {
 /// Every family, in the order of the help.
 const FAMILIES: &[&[Entry]] = &[
     controllers::ENTRIES,
+    clouds::ENTRIES,
+    credentials::ENTRIES,
     models::ENTRIES,
     deploy::ENTRIES,
     relating::ENTRIES,

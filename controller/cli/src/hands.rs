@@ -7,8 +7,10 @@ mod bootstrap;
 mod bundle;
 mod change;
 mod charm;
+mod clouds;
 mod config;
 mod controllers;
+mod credentials;
 mod deploy;
 mod files;
 mod help;
@@ -111,6 +113,13 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::DebugLog(act) => logs::debug_log(session, act).await,
         Act::Ssh(act) => shell::ssh(session, act).await,
         Act::Scp(act) => shell::scp(session, act).await,
+        Act::ShowClouds(act) => clouds::show(session, act).await,
+        Act::PutCloud(act) => clouds::put(session, act).await,
+        Act::RemoveCloud(act) => clouds::remove(session, act).await,
+        Act::Usual(act) => clouds::usual(session, act),
+        Act::ShowCredentials(act) => credentials::show(session, act).await,
+        Act::PutCredentials(act) => credentials::put(session, act).await,
+        Act::RemoveCredential(act) => credentials::remove(session, act).await,
         Act::AddModel(act) => models::add(session, act).await,
         Act::DestroyModel(act) => models::destroy(session, act).await,
         Act::Models(act) => models::list(session, act).await,

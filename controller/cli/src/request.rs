@@ -82,7 +82,7 @@ pub fn parse(words: &[String]) -> Result<Said, Failure> {
         command: entry.usage.name,
         act,
         model: owned("model"),
-        controller: owned("controller"),
+        controller: owned("controller").or_else(|| owned("target-controller")),
         style,
         formatted: line.has("format"),
         output: owned("output"),

@@ -33,8 +33,11 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
         Command::Estate(asked) => {
             let needed = match asked {
                 EstateCommand::AddModel { .. } => ControllerAccess::AddModel,
+                EstateCommand::ChangeCredentials { .. } => ControllerAccess::Login,
                 EstateCommand::Bootstrap { .. }
                 | EstateCommand::AddUser { .. }
+                | EstateCommand::PutCloud { .. }
+                | EstateCommand::RemoveCloud(_)
                 | EstateCommand::GrantController { .. }
                 | EstateCommand::AddToken { .. }
                 | EstateCommand::Enrol { .. } => ControllerAccess::Superuser,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use deploy::{AddCharm, Deploy, Refresh, ResourceFile};
 
+use crate::cloud::{CloudDefinition, Credential};
 use crate::constraints::Constraints;
 use crate::name::{
     ActionName, ApplicationName, CloudName, EndpointName, MachineId, ModelId, ModelName,
@@ -82,6 +83,24 @@ pub enum EstateCommand {
         access: ControllerAccess,
         /// The hash of its first token.
         token: TokenHash,
+    },
+    /// Write down a cloud, or what is known of one.
+    PutCloud {
+        /// Its name.
+        name: CloudName,
+        /// What is known of it.
+        definition: CloudDefinition,
+        /// Whether it is there already.
+        update: bool,
+    },
+    /// Take back that a cloud was written down.
+    RemoveCloud(CloudName),
+    /// Keep, replace and forget credentials of the caller's for one cloud.
+    ChangeCredentials {
+        /// The cloud.
+        cloud: CloudName,
+        /// Each with what it is now; none forgets it.
+        changes: BTreeMap<CloudName, Option<Credential>>,
     },
     /// Let a user do something with the whole controller, or less than before.
     GrantController {

@@ -7,6 +7,7 @@ pub(crate) mod action;
 mod application;
 mod attach;
 pub mod charm;
+mod cloud;
 mod configure;
 mod deploy;
 mod estate;

@@ -17,7 +17,7 @@ use crate::refusal::{Code, Refusal};
 use crate::reply::Outcome;
 use crate::time::Timestamp;
 
-use super::invalid;
+use super::{cloud, invalid};
 
 pub(super) fn decide(
     draft: &mut Draft<'_>,
@@ -82,6 +82,13 @@ pub(super) fn decide(
             };
             put_user(draft, name, display_name, *access, by, *token, now);
             Ok(Outcome::Done)
+        }
+        EstateCommand::PutCloud { name, definition, update } => {
+            cloud::put(draft, caller, name, definition, *update, now)
+        }
+        EstateCommand::RemoveCloud(name) => cloud::remove(draft, name),
+        EstateCommand::ChangeCredentials { cloud, changes } => {
+            cloud::credentials(draft, caller, cloud, changes)
         }
         EstateCommand::GrantController { user, access } => {
             let Some(mut record) = draft.get::<User>(user.clone()) else {
