@@ -17,6 +17,7 @@ mod help;
 mod list;
 mod logs;
 mod models;
+mod operations;
 mod process;
 mod progress;
 mod remove;
@@ -99,14 +100,14 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::Machines(act) => list::machines(session, act).await,
         Act::Storage(act) => list::storage(session, act).await,
         Act::StoragePools(act) => list::pools(session, act).await,
-        Act::CancelTasks(act) => run::cancel(session, act).await,
-        Act::Operations(act) => run::operations(session, act).await,
+        Act::CancelTasks(act) => operations::cancel(session, act).await,
+        Act::Operations(act) => operations::operations(session, act).await,
         Act::ShowUnit(act) => show::unit(session, act).await,
         Act::ShowApplication(act) => show::application(session, act).await,
         Act::AttachResource(act) => resources::attach(session, act).await,
         Act::Resources(act) => resources::list(session, act).await,
         Act::Run(act) => run::run(session, act).await,
-        Act::ShowTask(act) => run::show(session, act).await,
+        Act::ShowTask(act) => operations::show(session, act).await,
         Act::Actions(act) => show::actions(session, act).await,
         Act::Status(act) => status::status(session, act).await,
         Act::Wait(act) => wait::wait(session, act).await,

@@ -339,6 +339,10 @@ pub enum ModelCommand {
     },
 }
 
+/// Targets of one [`ModelCommand::RunAction`] or [`ModelCommand::RunCommand`]: each is three records,
+/// and a Txn has its limit. Whoever has more gives several commands.
+pub const MAX_TARGETS: usize = 30;
+
 /// An application, and its endpoint if the operator named it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

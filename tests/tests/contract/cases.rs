@@ -222,6 +222,8 @@ async fn refresh() {
     let app = house.json("status --format json").await["applications"]["testdb"].clone();
     assert_eq!(app["base"], json!({ "name": "debian", "channel": "13" }));
     house.play("refresh testdb --base nonsense").await.fails(2, "nonsense");
+    let played = house.play("refresh testdb --series noble --force-base").await.done();
+    assert!(played.err.contains("WARNING series"), "{}", played.err);
 }
 
 /// CLI contract cmd_expose, cmd_unexpose: networks are parsed at the door.

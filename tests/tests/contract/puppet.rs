@@ -26,7 +26,7 @@ pub(crate) const CHARMS: &[(&str, &str)] = &[
         "testdb/metadata.yaml",
         "name: testdb\nsummary: A database.\ndescription: It.\nprovides:\n  db: {interface: dbi}\n\
          peers:\n  replicas: {interface: testdb-replicas}\n\
-         storage:\n  data: {type: filesystem, location: /srv/data}\n\
+         storage:\n  data: {type: filesystem, location: /srv/data, multiple: {range: 0-2}}\n\
          resources:\n  words: {type: file, filename: words.txt, description: Words.}\n",
     ),
     (

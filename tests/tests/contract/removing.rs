@@ -69,6 +69,25 @@ async fn some_of_several_fail() {
     house.play("remove-unit testdb/9 --no-prompt").await.fails(1, "not found");
 }
 
+/// CLI contract rule_1_4, cmd_detach-storage, cmd_attach-storage, cmd_remove-storage, cmd_resolved: each
+/// by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_each_is_done_or_says_why_not() {
+    let house = House::settled().await;
+    let played = house.play("detach-storage data/7 data/0 data/8").await.fails(1, "data/7");
+    assert!(played.err.contains("detaching data/0"), "{}", played.err);
+    assert_eq!(played.err.matches("ERROR cannot detach storage").count(), 2, "{}", played.err);
+    let detached = || async {
+        let storage = house.json("show-storage data/0 --format json").await;
+        storage["data/0"].get("attachments").is_none().then_some(())
+    };
+    until(detached).await;
+    let played = house.play("remove-storage data/0 data/9").await.fails(1, "\"data/9\"");
+    assert!(played.err.contains("removing data/0"), "{}", played.err);
+    let played = house.play("resolved testdb/7 testdb/0 nix/1").await.fails(1, "testdb/7");
+    assert!(played.err.contains("\"nix/1\""), "{}", played.err);
+}
+
 /// CLI contract cmd_remove-unit, cmd_scale-application, cmd_add-unit: the newest go and the leader
 /// stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -114,6 +114,21 @@ async fn commands_run_where_they_are_sent() {
     assert!(played.err.contains("muster show-task"), "{}", played.err);
 }
 
+/// CLI contract cmd_exec: more targets than one operation can have are several operations, and one
+/// answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_targets_are_one_answer() {
+    let house = House::start().await;
+    house.puppets();
+    house.play("add-machine -n 30").await.done();
+    house.play("add-machine -n 5").await.done();
+    let answer = house.json("exec --all --format json -- echo hi").await;
+    assert_eq!(answer.as_object().unwrap().len(), 35);
+    assert!(answer.as_object().unwrap().values().all(|task| task["results"]["stdout"] == "hi\n"));
+    let operations = house.json("operations --format json").await;
+    assert_eq!(operations.as_object().unwrap().len(), 2);
+}
+
 /// CLI contract shape_4.4, cmd_operations, cmd_show-operation, cmd_cancel-task, cmd_show-task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_run_is_listed_shown_and_ended() {

@@ -1,5 +1,7 @@
 //! Units and applications: more, fewer, shown, helped on.
 
+use std::collections::BTreeSet;
+
 use muster_console::flags::{Flag, Line, Usage, UsageError};
 use muster_model::command::ModelCommand;
 use muster_model::name::{ApplicationName, EndpointName, MachineId, StorageId, UnitName};
@@ -294,7 +296,12 @@ fn resolved(line: &Line) -> Result<Act, UsageError> {
         (true, true) => Vec::new(),
         (false, _) => each(&line.words, "unit")?,
     };
-    Ok(Act::Change(vec![ModelCommand::Resolve { units: units.into_iter().collect(), retry }]))
+    let one = |units: BTreeSet<UnitName>| ModelCommand::Resolve { units, retry };
+    if units.is_empty() {
+        return Ok(Act::Change(vec![one(BTreeSet::new())]));
+    }
+    let units: BTreeSet<UnitName> = units.into_iter().collect();
+    Ok(Act::Change(units.into_iter().map(|unit| one(BTreeSet::from([unit]))).collect()))
 }
 
 fn scale_application(line: &Line) -> Result<Act, UsageError> {

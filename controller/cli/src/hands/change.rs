@@ -1,6 +1,9 @@
 //! Changes of a model that need no more than to be told, and what is said when they are done.
 
+use std::collections::BTreeSet;
+
 use muster_model::command::ModelCommand;
+use muster_model::name::StorageId;
 use muster_model::reply::{Outcome, Reply};
 
 use super::session::{Focus, Session};
@@ -18,9 +21,19 @@ pub(super) async fn change(
     commands: &[ModelCommand],
 ) -> Result<(), Failure> {
     let focus = session.focus().await?;
+    let mut failed = false;
     for command in commands {
-        let reply =
-            focus.tell(command.clone()).await.map_err(|f| f.while_trying(tried(command)))?;
+        let told = focus.tell(command.clone()).await.map_err(|f| f.while_trying(tried(command)));
+        let reply = match told {
+            Ok(reply) => reply,
+            Err(failure) if commands.len() < 2 => return Err(failure),
+            // Of several, each that cannot be done says so, and the others are done.
+            Err(failure) => {
+                session.desk.error(&failure.to_string());
+                failed = true;
+                continue;
+            }
+        };
         if let Some(notice) = notice(command, &reply) {
             session.desk.say(&notice);
         }
@@ -28,7 +41,7 @@ pub(super) async fn change(
             super::deploy::until_units(session, &focus, application, placements.len()).await?;
         }
     }
-    Ok(())
+    if failed { Err(Failure::silent(1)) } else { Ok(()) }
 }
 
 /// What was tried, for the front of an error.
@@ -51,10 +64,13 @@ fn tried(command: &ModelCommand) -> String {
             format!("cannot constrain \"{application}\"")
         }
         ModelCommand::ConstrainModel(_) => "cannot constrain the model".to_owned(),
-        ModelCommand::Resolve { .. } => "cannot resolve".to_owned(),
-        ModelCommand::DetachStorage { .. } => "cannot detach storage".to_owned(),
+        ModelCommand::Resolve { units, .. } => match units.first() {
+            Some(unit) => format!("cannot resolve \"{unit}\""),
+            None => "cannot resolve".to_owned(),
+        },
+        ModelCommand::DetachStorage { storage, .. } => named("detach", storage),
         ModelCommand::AttachStorage { unit, .. } => format!("cannot attach storage to \"{unit}\""),
-        ModelCommand::RemoveStorage { .. } => "cannot remove storage".to_owned(),
+        ModelCommand::RemoveStorage { storage, .. } => named("remove", storage),
         ModelCommand::CreateStoragePool { name, .. } => {
             format!("cannot create storage pool \"{name}\"")
         }
@@ -62,6 +78,11 @@ fn tried(command: &ModelCommand) -> String {
         ModelCommand::Refresh(asked) => format!("cannot bind \"{}\"", asked.application),
         _ => "cannot do this".to_owned(),
     }
+}
+
+fn named(verb: &str, storage: &BTreeSet<StorageId>) -> String {
+    let names: Vec<String> = storage.iter().map(ToString::to_string).collect();
+    format!("cannot {verb} storage \"{}\"", names.join(", "))
 }
 
 fn notice(command: &ModelCommand, reply: &Reply) -> Option<String> {
