@@ -188,7 +188,7 @@ async fn storage() {
     let storage = house.json("storage --format json").await;
     has_shape("storage", &storage);
     let one = &storage["storage"]["data/0"];
-    assert_eq!(one["attachments"]["units"]["testdb/0"]["location"], "/srv/data");
+    assert_eq!(one["attachments"]["units"]["testdb/0"]["location"], "/srv/data/data/0");
     has_shape("show-storage", &house.json("show-storage data/0 --format json").await);
     has_shape("storage-pools", &house.json("storage-pools --format json").await);
     let empty = House::start().await;
