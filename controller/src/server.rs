@@ -138,6 +138,7 @@ async fn dispatch(
         Name::Teardown => command::teardown(&app, row, request).await,
         Name::Findings => view::findings(&app),
         Name::Commands => command::submit(&app, &session, row, request).await,
+        Name::Clouds => view::clouds(&app, &session),
         Name::Models => view::models(&app, &session),
         Name::ModelView => view::model(&app, &session, &address),
         Name::ModelWait => view::wait(&app, &session, row, request).await,

@@ -130,7 +130,7 @@ pub fn run(root: &Path, quick: bool, voice: &Voice) -> Result<Verified, VerifyEr
     let features: &[Feature] = if quick {
         &[Feature::Charms]
     } else {
-        &[Feature::Charms, Feature::Parts, Feature::Machines]
+        &[Feature::Charms, Feature::Parts, Feature::Client, Feature::Machines]
     };
     setup::ready(features, voice).map_err(VerifyError::Setup)?;
     if !quick {
@@ -188,7 +188,18 @@ fn steps(root: &Path, quick: bool) -> Result<Vec<Step>, VerifyError> {
         cargo(
             root,
             "lints of the system tests",
-            &["clippy", "-p", "muster-tests", "--test", "system", "--", "-D", "warnings"],
+            &[
+                "clippy",
+                "-p",
+                "muster-tests",
+                "--test",
+                "system",
+                "--test",
+                "client",
+                "--",
+                "-D",
+                "warnings",
+            ],
         ),
         documents(root),
         tests(cargo(root, "tests", &["test", "--workspace"])),
@@ -199,6 +210,8 @@ fn steps(root: &Path, quick: bool) -> Result<Vec<Step>, VerifyError> {
     if !quick {
         let call = ["test", "-p", "muster-controller", "--test", "substrate"];
         steps.push(tests(cargo(root, "machines", &call)));
+        let call = ["test", "-p", "muster-tests", "--test", "client"];
+        steps.push(tests(cargo(root, "published client", &call)));
         let call = ["test", "-p", "muster-tests", "--test", "system", "--", "--test-threads=1"];
         steps.push(tests(cargo(root, "system tests", &call)));
     }

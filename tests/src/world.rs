@@ -225,6 +225,8 @@ impl World {
             id,
             name: named(name),
             owner: None,
+            cloud: None,
+            region: None,
             config: BTreeMap::new(),
             constraints: muster_model::constraints::Constraints::default(),
         };

@@ -12,6 +12,9 @@ mod dependencies;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[cfg(test)]
+#[path = "tidy/hints.rs"]
+mod hints;
+#[cfg(test)]
 #[path = "tidy/licences.rs"]
 mod licences;
 #[cfg(test)]

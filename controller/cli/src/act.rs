@@ -7,8 +7,8 @@
 use muster_model::command::ModelCommand;
 
 use crate::commands::{
-    actions, charm, config, controllers, deploy, help, logs, machines, models, relating, resources,
-    shell, status, storage, units, wait,
+    actions, charm, clouds, config, controllers, credentials, deploy, help, logs, machines, models,
+    operations, relating, resources, shell, spaces, status, storage, units, wait,
 };
 
 /// What a line asks for.
@@ -51,11 +51,19 @@ pub enum Act {
     /// Running an action or a command.
     Run(actions::Run),
     /// Showing a task.
-    ShowTask(actions::ShowTask),
+    ShowTask(operations::ShowTask),
     /// Listing a charm's actions.
     Actions(actions::Actions),
+    /// Ending tasks.
+    CancelTasks(operations::CancelTasks),
+    /// Trying again to make machines.
+    RetryProvisioning(machines::RetryProvisioning),
+    /// So many units, no more and no fewer.
+    Scale(units::Scale),
+    /// The spaces and networks there are.
+    Spaces(spaces::Spaces),
     /// Listing operations.
-    Operations(actions::Operations),
+    Operations(operations::Operations),
     /// The model's status.
     Status(status::Status),
     /// Waiting for something to be so.
@@ -66,6 +74,20 @@ pub enum Act {
     Ssh(shell::Ssh),
     /// Copying files.
     Scp(shell::Scp),
+    /// Showing clouds.
+    ShowClouds(clouds::ShowClouds),
+    /// Writing down a cloud.
+    PutCloud(clouds::PutCloud),
+    /// Forgetting a cloud.
+    RemoveCloud(clouds::RemoveCloud),
+    /// The region or credential that is meant where none is named.
+    Usual(clouds::Usual),
+    /// Showing credentials.
+    ShowCredentials(credentials::ShowCredentials),
+    /// Keeping credentials.
+    PutCredentials(credentials::PutCredentials),
+    /// Forgetting a credential.
+    RemoveCredential(credentials::RemoveCredential),
     /// Making a model.
     AddModel(models::AddModel),
     /// Taking a model down.
@@ -78,6 +100,8 @@ pub enum Act {
     Switch(models::Switch),
     /// Letting a user use models, or not.
     Grant(models::Grant),
+    /// Letting a user use the controller, or less of it.
+    GrantController(models::GrantController),
     /// Making a controller.
     Bootstrap(Box<controllers::Bootstrap>),
     /// Taking a controller down.

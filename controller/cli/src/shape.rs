@@ -5,6 +5,7 @@
 //! never shows what the JSON does not say.
 
 pub mod action;
+pub mod cloud;
 pub mod config;
 pub mod controller;
 pub mod models;

@@ -40,6 +40,7 @@ pub mod touches;
 
 pub mod access;
 pub mod caller;
+pub mod cloud;
 pub mod command;
 pub mod refusal;
 pub mod reply;

@@ -10,6 +10,7 @@
 
 mod application;
 mod charm;
+mod cloud;
 mod controller;
 mod keys;
 mod machine;
@@ -28,6 +29,7 @@ pub use application::{
     Application, ApplicationStatus, Exposure, LeaderSettings, Leadership, PendingUnit, Scale,
 };
 pub use charm::CharmRecord;
+pub use cloud::{Cloud, CloudCredentials};
 pub use controller::{Controller, Presence, Request};
 pub use keys::{Only, Pair, RequestId, TokenHash};
 pub use machine::{
@@ -42,8 +44,8 @@ pub use unit::{Resolve, Unit, UnitFailure, UnitProgress, UnitState};
 pub use user::{ControllerAccess, ModelAccess, Subject, Token, User};
 
 use crate::name::{
-    ApplicationName, BadName, CharmUrl, MachineId, Member, ModelId, ModelName, OperationId,
-    PoolName, RelationId, ResourceName, StorageId, TaskId, UnitName, UserName,
+    ApplicationName, BadName, CharmUrl, CloudName, MachineId, Member, ModelId, ModelName,
+    OperationId, PoolName, RelationId, ResourceName, StorageId, TaskId, UnitName, UserName,
 };
 
 /// A record of the estate.
@@ -334,6 +336,9 @@ records! {
         Token, tokens, TokenHash, "token", |r| r.hash;
         ModelIndex, model_names, Pair<UserName, ModelName>, "model-name",
             |r| Pair(r.owner.clone(), r.name.clone());
+        Cloud, clouds, CloudName, "cloud", |r| r.name.clone();
+        CloudCredentials, cloud_credentials, Pair<UserName, CloudName>, "credential",
+            |r| Pair(r.owner.clone(), r.cloud.clone());
         Presence, presence, RequestId, "presence", |r| r.controller.clone();
         Request, requests, RequestId, "request", |r| r.id.clone();
     }

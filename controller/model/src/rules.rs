@@ -7,6 +7,7 @@ pub(crate) mod action;
 mod application;
 mod attach;
 pub mod charm;
+mod cloud;
 mod configure;
 mod deploy;
 mod estate;
@@ -145,6 +146,9 @@ impl<'e> Deciding<'e> {
             ModelCommand::Expose { application, exposure } => {
                 configure::expose(self, application, exposure.as_ref())
             }
+            ModelCommand::Unexpose { application, endpoints } => {
+                configure::unexpose(self, application, endpoints)
+            }
             ModelCommand::Integrate { one, other } => integrate::integrate(self, one, other),
             ModelCommand::RemoveRelation { relation, force } => {
                 integrate::remove(self, relation, *force)
@@ -158,6 +162,7 @@ impl<'e> Deciding<'e> {
             ModelCommand::RemoveMachines { machines, force } => {
                 machine::remove(self, machines, *force)
             }
+            ModelCommand::RetryProvisioning { machines } => machine::retry(self, machines),
             ModelCommand::AddStorage { unit, name, directive } => {
                 storage::add(self, unit, name, directive)
             }

@@ -133,6 +133,8 @@ impl<'a> Seen<'a> {
             | Key::User(_)
             | Key::Token(_)
             | Key::ModelIndex(_)
+            | Key::Cloud(_)
+            | Key::CloudCredentials(_)
             | Key::Presence(_)
             | Key::Request(_)
             | Key::Counters(..)

@@ -47,6 +47,7 @@ const EXPECTED: &[(&str, Name, &str)] = &[
     ("a command that needs admin", Name::Commands, "----?xx.?.xxxx"),
     ("a command that needs superuser", Name::Commands, "----xxxxx.xxxx"),
     ("a command that is the controller's own", Name::Commands, "----!!!!!!xxxx"),
+    ("clouds", Name::Clouds, "----......xxxx"),
     ("models", Name::Models, "----......xxxx"),
     ("view", Name::ModelView, "----?...?.xxxx"),
     ("wait", Name::ModelWait, "----?...?.xxxx"),

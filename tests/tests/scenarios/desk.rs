@@ -269,14 +269,13 @@ impl Desk {
     fn refresh(&mut self, asked: deploy::Refresh) -> Result<ModelCommand, String> {
         let charm = asked.path.map(|path| self.know(&path)).transpose()?;
         Ok(ModelCommand::Refresh(Refresh {
-            application: asked.application,
             charm,
             channel: asked.channel,
-            config: BTreeMap::new(),
+            base: asked.base,
             storage: asked.storage,
-            resources: BTreeMap::new(),
             force_units: asked.force_units,
             force_base: asked.force_base,
+            ..Refresh::of(asked.application)
         }))
     }
 

@@ -236,14 +236,9 @@ fn settings(world: &mut World, id: ModelId, model: &Model) -> Result<Option<Mode
             let revision = u32::try_from(world.random.below(u64::from(REVISIONS))).unwrap_or(0) + 1;
             let Some(url) = know(world, id, &charm, revision)? else { return Ok(None) };
             ModelCommand::Refresh(Refresh {
-                application,
                 charm: Some(url),
-                channel: None,
-                config: BTreeMap::new(),
-                storage: BTreeMap::new(),
-                resources: BTreeMap::new(),
                 force_units: world.random.below(3) == 0,
-                force_base: false,
+                ..Refresh::of(application)
             })
         }
         1 => ModelCommand::AttachResource {

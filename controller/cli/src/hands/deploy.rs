@@ -11,7 +11,7 @@ use muster_charms::Charm;
 use muster_model::command::{
     AddCharm, Deploy as DeployCommand, ModelCommand, Refresh as RefreshCommand, ResourceFile,
 };
-use muster_model::name::{ApplicationName, CharmUrl, OptionName, ResourceName};
+use muster_model::name::{ApplicationName, CharmUrl, EndpointName, OptionName, ResourceName};
 use muster_model::record::Placement;
 use muster_model::reply::Outcome;
 use muster_model::view::{Condition, ViewRequest, Wait, uptake};
@@ -243,24 +243,28 @@ pub(super) async fn deploy(session: &mut Session<'_>, act: &Deploy) -> Result<()
         storage: act.storage.clone(),
         attach_storage: act.attach_storage.clone(),
         resources,
-        bindings: act
-            .bindings
-            .iter()
-            .filter_map(|(endpoint, space)| Some((endpoint.clone()?, space.clone())))
-            .collect(),
+        bindings: named(&act.bindings),
         force: act.force,
     };
     let reply =
         focus.tell(ModelCommand::Deploy(command)).await.map_err(|f| f.while_trying(trying))?;
     session.desk.say(&format!(
-        "Deploying \"{application}\" from local charm \"{}\", revision {}",
-        charm.name, charm.revision
+        "Deploying \"{application}\" from local charm \"{}\", revision {}{}",
+        charm.name,
+        charm.revision,
+        base_of(&focus, &application).await?
     ));
     let made = match reply.outcome {
         Outcome::Application { units, .. } => units as usize,
         _ => units,
     };
     until_units(session, &focus, &application, made).await
+}
+
+/// The bindings of endpoints. The default space is the one there is, so it says nothing.
+fn named(bindings: &BTreeMap<Option<EndpointName>, String>) -> BTreeMap<EndpointName, String> {
+    let named = bindings.iter();
+    named.filter_map(|(endpoint, space)| Some((endpoint.clone()?, space.clone()))).collect()
 }
 
 fn no_store(name: &str) -> Failure {
@@ -283,6 +287,14 @@ fn dry_run(
         local.file.digest.short()
     );
     session.desk.data(&text)
+}
+
+/// On which base an application was made, for the notice of it.
+async fn base_of(focus: &Focus, application: &ApplicationName) -> Result<String, Failure> {
+    let what = ViewRequest { applications: application.to_string(), ..ViewRequest::default() };
+    let view = focus.view(&what).await?;
+    let base = view.applications.get(application).and_then(|seen| seen.application.base.as_ref());
+    Ok(base.map(|base| format!(" on {base}")).unwrap_or_default())
 }
 
 /// Waits until so many units of an application are in status, so that a caller may index them.
@@ -341,6 +353,8 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
     let nothing = act.resources.is_empty()
         && config.is_empty()
         && act.storage.is_empty()
+        && act.base.is_none()
+        && act.bindings.is_empty()
         && act.trust.is_none();
     if local.is_none() && nothing && !act.force_units {
         return Err(Failure::new(format!("{trying}: it was deployed from a path")).hint(format!(
@@ -356,6 +370,8 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
         application: application.clone(),
         charm: charm.clone(),
         channel: act.channel.clone(),
+        base: act.base.clone(),
+        bindings: named(&act.bindings),
         config,
         storage: act.storage.clone(),
         resources,

@@ -32,8 +32,8 @@ pub(super) async fn ssh(session: &mut Session<'_>, act: &Ssh) -> Result<(), Fail
     let focus = session.focus().await?;
     // As OpenSSH does: the words are joined and the shell there reads them.
     let task = once(session, &focus, &act.target, act.command.join(" ")).await?;
-    session.desk.data(task.stream("stdout"))?;
-    session.desk.mutter(task.stream("stderr"));
+    session.desk.raw(task.stream("stdout"))?;
+    session.desk.raw_words(task.stream("stderr"));
     match task.return_code() {
         Some(0) => Ok(()),
         Some(code) => Err(Failure {
