@@ -76,12 +76,14 @@ fn c10_text_that_is_no_int_is_refused() {
     }
 }
 
+/// Hook contract C11.
 #[test]
 fn c11_a_secret_option_takes_nothing_but_secret_uris() {
-    for good in ["", "secret:9m4e2mr0ui3e8a215n4g", "secret://a/b"] {
+    let far = "secret://8419cd78-4993-4c3a-928e-c646226beeee/9m4e2mr0ui3e8a215n4g";
+    for good in ["", "secret:9m4e2mr0ui3e8a215n4g", far] {
         assert!(OptionKind::Secret.parse_text(good).is_ok(), "{good}");
     }
-    for bad in ["password", "secret:", "secret", " secret:x"] {
+    for bad in ["password", "secret:", "secret", " secret:x", "secret:x", "secret://a/b"] {
         assert!(OptionKind::Secret.parse_text(bad).is_err(), "{bad}");
     }
     assert!(default("secret", "hunter2").is_err());
