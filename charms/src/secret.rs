@@ -122,6 +122,7 @@ mod tests {
         assert_ne!(SecretId::from_random(31), SecretId::from_random(32));
     }
 
+    /// Hook contract N04.
     #[test]
     fn n04_all_five_forms_of_a_secret_uri_are_read() {
         let id = "9m4e2mr0ui3e8a215n4g";
@@ -149,6 +150,7 @@ mod tests {
         }
     }
 
+    /// Hook contract N05.
     #[test]
     fn n05_secret_keys() {
         for good in ["abc", "a-b-c", "tls-key", "a12"] {

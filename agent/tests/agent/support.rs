@@ -82,6 +82,7 @@ impl Host {
             relations: Default::default(),
             storage: Default::default(),
             resources: Default::default(),
+            secrets: Default::default(),
             tasks: Vec::new(),
             resolve: None,
             ports: Default::default(),

@@ -4,11 +4,15 @@
 //! charm, a token's hash) comes with it, so that deciding is a pure function of the estate, the
 //! caller, the command and the time.
 
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_charms::{Base, Charm, StorageDirective};
 use muster_resources::Digest;
 use serde::{Deserialize, Serialize};
+
+pub use secret::SecretCommand;
 
 use crate::constraints::Constraints;
 use crate::name::{
@@ -283,6 +287,8 @@ pub enum ModelCommand {
     },
     /// End tasks.
     CancelTasks(BTreeSet<TaskId>),
+    /// Of users' secrets.
+    Secret(SecretCommand),
     /// Answer failed hooks.
     Resolve {
         /// Whose; empty is every unit in error.

@@ -8,7 +8,7 @@ use crate::effects::{Effects, OpenPort, Settings, SettingsChange, apply_change};
 use crate::name::{Member, RelationId, StorageName, UnitName};
 use crate::record::{Databag, Occupancy, Pair, UnitProgress, UnitState};
 use crate::refusal::{Code, Refusal};
-use crate::rules::{Deciding, deploy, storage};
+use crate::rules::{Deciding, deploy, secret, storage};
 use crate::version::Version;
 
 use super::{leads, scope, unit_of};
@@ -51,6 +51,7 @@ pub(super) fn apply(
     for (storage, count) in &effects.add_storage {
         add_storage(d, name, storage, *count)?;
     }
+    secret::apply(d, name, effects)?;
     Ok(())
 }
 
