@@ -16,8 +16,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "Usage:
   muster-controller init --name NAME --token-hash HEX [--admin USER] [--cloud CLOUD] [--data-dir DIR]
   muster-controller run [--config FILE] [--KEY VALUE …]
+  muster-controller rotate-vault [--data-dir DIR]
 
-`init` makes a new installation; `run` serves it. Keys of `run` are those of controller.toml:
+`init` makes a new installation; `run` serves it; `rotate-vault` gives the vault of secrets another
+key while the controller does not run. Keys of `run` are those of controller.toml:
 data-dir, listen, substrate, machine-prefix, machine-suite, machine-mirror, cache-dir, agent, log,
 parallel-machines. Each can also come from the environment, as MUSTER_CONTROLLER_DATA_DIR and so on.
 ";
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let result = match (verb.as_str(), flags(words)) {
         ("init", Ok(flags)) => init(flags),
         ("run", Ok(flags)) => run(flags),
+        ("rotate-vault", Ok(flags)) => rotate_vault(&flags),
         ("--version", _) => say(muster_controller::VERSION),
         ("--help" | "-h" | "help", _) => say(USAGE.trim_end()),
         (_, Err(error)) => Err(error),
@@ -91,6 +94,13 @@ fn init(mut flags: BTreeMap<String, String>) -> Result<(), String> {
     let settings = config::load(None, &flags).map_err(|error| Chain(&error).to_string())?;
     muster_controller::init(&settings.data_dir, &asked, muster_controller::now())
         .map_err(|error| Chain(&error).to_string())
+}
+
+fn rotate_vault(flags: &BTreeMap<String, String>) -> Result<(), String> {
+    let settings = config::load(None, flags).map_err(|error| Chain(&error).to_string())?;
+    let wrapped = muster_controller::rotate_vault(&settings.data_dir)
+        .map_err(|error| Chain(&error).to_string())?;
+    say(&format!("{wrapped} contents of secrets are under the new key; the old one is forgotten"))
 }
 
 fn run(mut flags: BTreeMap<String, String>) -> Result<(), String> {
