@@ -2,7 +2,8 @@
 //!
 //! A file of `scenarios/` is a script: lines that an operator types, read by the CLI's own parser,
 //! and a few that only a world without hands has (`settle`, `fail UNIT HOOK [N]`, `crash UNIT`,
-//! `silence MACHINE SPAN`, `advance SPAN`, `status`, `hooks UNIT…`, `model NAME`). What a line prints
+//! `silence MACHINE SPAN`, `advance SPAN`, `status`, `hooks UNIT…`, `read UNIT SECRET [--refresh]`,
+//! `model NAME`). What a line prints
 //! follows it, marked `>`. `UPDATE_EXPECT=1` writes the output anew; the diff is the review.
 
 #[path = "scenarios/desk.rs"]
@@ -111,6 +112,11 @@ fn the_lead_goes_to_one_that_is_heard() {
 #[test]
 fn a_subordinate_comes_and_goes_with_its_relation() {
     check("subordinate.muster");
+}
+
+#[test]
+fn a_secret_of_an_operator_is_read_by_whom_it_was_granted_to() {
+    check("user-secret.muster");
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod machines;
 pub mod models;
 pub mod relating;
 pub mod resources;
+pub mod secrets;
 pub mod shell;
 pub mod status;
 pub mod storage;
@@ -52,6 +53,7 @@ const FAMILIES: &[&[Entry]] = &[
     machines::ENTRIES,
     storage::ENTRIES,
     resources::ENTRIES,
+    secrets::ENTRIES,
     actions::ENTRIES,
     status::ENTRIES,
     wait::ENTRIES,
