@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use muster_model::Hook;
-use muster_model::hook::RelationHookKind;
+use muster_model::hook::{RelationHookKind, SecretHook, SecretHookKind};
 use muster_model::name::StorageId;
 
 use crate::config::VERSION;
@@ -90,6 +90,9 @@ fn about(context: &Context, set: &mut impl FnMut(&'static str, OsString)) {
             if let Hook::Storage(hook) = hook {
                 storage(context, &hook.storage, set);
             }
+            if let Hook::Secret(hook) = hook {
+                secret(hook, set);
+            }
         }
         About::Action { task, name, .. } => {
             set("JUJU_DISPATCH_PATH", format!("actions/{name}").into());
@@ -111,6 +114,16 @@ fn about(context: &Context, set: &mut impl FnMut(&'static str, OsString)) {
         {
             set("JUJU_DEPARTING_UNIT", unit.to_string().into());
         }
+    }
+}
+
+fn secret(hook: &SecretHook, set: &mut impl FnMut(&'static str, OsString)) {
+    set("JUJU_SECRET_ID", format!("secret:{}", hook.secret).into());
+    set("JUJU_SECRET_LABEL", hook.label.clone().into());
+    if matches!(hook.kind, SecretHookKind::Expired | SecretHookKind::Remove)
+        && let Some(revision) = hook.revision
+    {
+        set("JUJU_SECRET_REVISION", revision.to_string().into());
     }
 }
 

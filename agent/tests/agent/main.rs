@@ -12,6 +12,7 @@ mod actions;
 mod environment;
 mod failure;
 mod lifecycle;
+mod secrets;
 mod storage;
 mod support;
 mod tools;
