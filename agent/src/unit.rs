@@ -409,6 +409,7 @@ impl Unit {
             relations,
             cache: self.cache.clone(),
             effects: Effects::default(),
+            secrets: Default::default(),
             action: Default::default(),
             reboot: None,
             storage: self.locations.clone(),

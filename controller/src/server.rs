@@ -8,6 +8,7 @@ mod crowd;
 mod head;
 mod logs;
 mod problem;
+mod secret;
 mod session;
 mod turns;
 mod view;
@@ -42,6 +43,7 @@ use crate::heard::Hearing;
 use crate::ledger::Ledger;
 use crate::log::Logs;
 use crate::provision::Provisioner;
+use crate::vault::Vault;
 
 pub use claim::Claims;
 pub use problem::Failure;
@@ -65,6 +67,8 @@ pub struct App {
     pub blobs: BlobStore,
     /// Who reads them, where they are archives.
     pub reader: Reader,
+    /// Contents of secrets.
+    pub vault: Vault,
     /// Logs of units.
     pub logs: Logs,
     /// Whom this controller hears from.
@@ -143,6 +147,8 @@ async fn dispatch(
         Name::ModelView => view::model(&app, &session, &address),
         Name::ModelWait => view::wait(&app, &session, row, request).await,
         Name::ModelLogs => logs::read(&app, session, &address).await,
+        Name::SecretSeal => secret::seal(&app, &session, row, request).await,
+        Name::SecretContent => secret::reveal(&app, &session, parts, &address),
         Name::BlobState => blob::state(&app, &session, parts),
         Name::BlobAppend => blob::append(&app, &session, row, parts, request).await,
         Name::BlobRead => blob::read(&app, session, parts, &address).await,
@@ -156,6 +162,9 @@ async fn dispatch(
         }
         Name::Reports => agent::report(&app, &session, row, request).await,
         Name::Snapshot => agent::snapshot(&app, &session, row, parts, request).await,
+        Name::AgentSeal => secret::agent_seal(&app, &session, row, parts, request).await,
+        Name::AgentSecret => secret::agent_read(&app, &session, row, parts, request).await,
+        Name::AgentSecrets => secret::agent_owned(&app, &session, parts),
         Name::AgentLogs => logs::take(&app, &session, row, request).await,
         Name::AgentPresence => agent::presence(&app, &session, row, request).await,
     }

@@ -18,6 +18,7 @@ mod order;
 mod random;
 mod rest;
 mod script;
+mod secret;
 mod storage;
 mod substrate;
 mod touch;

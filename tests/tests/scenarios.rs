@@ -3,7 +3,7 @@
 //! A file of `scenarios/` is a script: lines that an operator types, read by the CLI's own parser,
 //! and a few that only a world without hands has (`settle`, `fail UNIT HOOK [N]`, `crash UNIT`,
 //! `silence MACHINE SPAN`, `lose STORAGE`, `late` and `prompt` (upkeep), `advance SPAN`, `status`, `hooks UNIT…`,
-//! `goal-state UNIT`, `statuses UNIT`, `model NAME`). What a line prints
+//! `goal-state UNIT`, `statuses UNIT`, `read UNIT SECRET [--refresh]`, `model NAME`). What a line prints
 //! follows it, marked `>`. `UPDATE_EXPECT=1` writes the output anew; the diff is the review.
 
 #[path = "scenarios/desk.rs"]
@@ -141,6 +141,11 @@ fn a_subordinate_comes_and_goes_with_its_relation() {
 #[test]
 fn an_option_of_another_type_is_refused_before_any_hook() {
     check("refused-option.muster");
+}
+
+#[test]
+fn a_secret_of_an_operator_is_read_by_whom_it_was_granted_to() {
+    check("user-secret.muster");
 }
 
 #[test]

@@ -36,7 +36,9 @@ pub(crate) fn rest(case: &Case<'_>) -> Next {
         return Next::Wait { reason, until: Some(earliest(at, case.seen.tick)) };
     }
     let ticks = matches!(case.local.progress, Progress::Idle) && case.local.flags.started;
-    Next::Idle { until: case.seen.tick.filter(|_| ticks) }
+    let tick = case.seen.tick.filter(|_| ticks);
+    let due = crate::secret::wakes(case).filter(|_| ticks);
+    Next::Idle { until: tick.into_iter().chain(due).min() }
 }
 
 fn earliest(at: Timestamp, tick: Option<Timestamp>) -> Timestamp {

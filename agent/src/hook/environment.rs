@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use muster_charms::JUJU_VERSION;
 use muster_model::Hook;
-use muster_model::hook::RelationHookKind;
+use muster_model::hook::{RelationHookKind, SecretHook, SecretHookKind};
 use muster_model::name::StorageId;
 
 use crate::facts;
@@ -91,6 +91,9 @@ fn about(context: &Context, set: &mut impl FnMut(&'static str, OsString)) {
             if let Hook::Storage(hook) = hook {
                 storage(context, &hook.storage, set);
             }
+            if let Hook::Secret(hook) = hook {
+                secret(hook, set);
+            }
         }
         About::Action { task, name, .. } => {
             set("JUJU_DISPATCH_PATH", format!("actions/{name}").into());
@@ -112,6 +115,16 @@ fn about(context: &Context, set: &mut impl FnMut(&'static str, OsString)) {
         {
             set("JUJU_DEPARTING_UNIT", unit.to_string().into());
         }
+    }
+}
+
+fn secret(hook: &SecretHook, set: &mut impl FnMut(&'static str, OsString)) {
+    set("JUJU_SECRET_ID", format!("secret:{}", hook.secret).into());
+    set("JUJU_SECRET_LABEL", hook.label.clone().into());
+    if matches!(hook.kind, SecretHookKind::Expired | SecretHookKind::Remove)
+        && let Some(revision) = hook.revision
+    {
+        set("JUJU_SECRET_REVISION", revision.to_string().into());
     }
 }
 

@@ -23,6 +23,7 @@ mod matrix;
 mod reads;
 mod relations;
 mod run;
+mod secrets;
 mod several;
 mod side_by_side;
 mod storage;

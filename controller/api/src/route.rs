@@ -58,6 +58,8 @@ pub enum Name {
     ModelView,
     ModelWait,
     ModelLogs,
+    SecretSeal,
+    SecretContent,
     BlobState,
     BlobAppend,
     BlobRead,
@@ -65,6 +67,9 @@ pub enum Name {
     Goal,
     Reports,
     Snapshot,
+    AgentSeal,
+    AgentSecret,
+    AgentSecrets,
     AgentLogs,
     AgentPresence,
 }
@@ -118,6 +123,8 @@ pub const TABLE: &[Route] = &[
     row!(ModelView, Get, "/v1/models/{model}/view", ModelReaders, 0, false),
     row!(ModelWait, Post, "/v1/models/{model}/wait", ModelReaders, 64 * KIB, false),
     row!(ModelLogs, Get, "/v1/models/{model}/logs", ModelReaders, 0, false),
+    row!(SecretSeal, Post, "/v1/models/{model}/secrets/seal", ModelReaders, 2 * MIB, false),
+    row!(SecretContent, Get, "/v1/models/{model}/secrets/{secret}/content", ModelReaders, 0, false),
     row!(BlobState, Get, "/v1/blobs/{digest}/state", Users, 0, false),
     row!(BlobAppend, Put, "/v1/blobs/{digest}", Users, MAX_BLOB, true),
     row!(BlobRead, Get, "/v1/blobs/{digest}", UsersAndMachines, 0, false),
@@ -132,6 +139,23 @@ pub const TABLE: &[Route] = &[
         4 * MIB,
         false
     ),
+    row!(
+        AgentSeal,
+        Post,
+        "/v1/agent/units/{application}/{number}/secrets/seal",
+        Machines,
+        2 * MIB,
+        false
+    ),
+    row!(
+        AgentSecret,
+        Post,
+        "/v1/agent/units/{application}/{number}/secrets/read",
+        Machines,
+        64 * KIB,
+        true
+    ),
+    row!(AgentSecrets, Get, "/v1/agent/units/{application}/{number}/secrets", Machines, 0, false),
     row!(AgentLogs, Post, "/v1/agent/logs", Machines, MIB, false),
     row!(AgentPresence, Post, "/v1/agent/presence", Machines, 64 * KIB, false),
 ];

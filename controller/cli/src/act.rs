@@ -8,7 +8,7 @@ use muster_model::command::ModelCommand;
 
 use crate::commands::{
     actions, charm, clouds, config, controllers, credentials, deploy, help, logs, machines, models,
-    operations, relating, resources, shell, spaces, status, storage, units, wait,
+    operations, relating, resources, secrets, shell, spaces, status, storage, units, wait,
 };
 
 /// What a line asks for.
@@ -48,6 +48,8 @@ pub enum Act {
     AttachResource(resources::Attach),
     /// Listing resources.
     Resources(resources::Resources),
+    /// Secrets.
+    Secret(secrets::Secret),
     /// Running an action or a command.
     Run(actions::Run),
     /// Showing a task.

@@ -21,6 +21,7 @@ pub mod models;
 pub mod operations;
 pub mod relating;
 pub mod resources;
+pub mod secrets;
 pub mod shell;
 pub mod spaces;
 pub mod status;
@@ -58,6 +59,7 @@ const FAMILIES: &[&[Entry]] = &[
     machines::ENTRIES,
     storage::ENTRIES,
     resources::ENTRIES,
+    secrets::ENTRIES,
     actions::ENTRIES,
     operations::ENTRIES,
     status::ENTRIES,

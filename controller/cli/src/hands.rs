@@ -24,6 +24,7 @@ mod progress;
 mod remove;
 mod resources;
 mod run;
+mod secrets;
 mod service;
 mod session;
 mod shell;
@@ -107,6 +108,7 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::ShowApplication(act) => show::application(session, act).await,
         Act::AttachResource(act) => resources::attach(session, act).await,
         Act::Resources(act) => resources::list(session, act).await,
+        Act::Secret(act) => secrets::secret(session, act).await,
         Act::Run(act) => run::run(session, act).await,
         Act::ShowTask(act) => operations::show(session, act).await,
         Act::Actions(act) => show::actions(session, act).await,

@@ -126,9 +126,9 @@ mod tests {
         let (code, out, err) = at_an_empty_desk("status --format json --x");
         assert_eq!((code, out.as_str()), (2, ""));
         assert_eq!(err, "ERROR option provided but not defined: --x\n");
-        let (code, out, err) = at_an_empty_desk("add-secret x");
+        let (code, out, err) = at_an_empty_desk("add-branch x");
         assert_eq!((code, out.as_str()), (1, ""));
-        assert_eq!(err, "ERROR \"add-secret\" is not supported by muster\n");
+        assert_eq!(err, "ERROR \"add-branch\" is not supported by muster\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod config;
 pub mod controller;
 pub mod models;
 pub mod resources;
+pub mod secret;
 pub mod select;
 pub mod status;
 pub mod storage;

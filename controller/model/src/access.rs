@@ -79,6 +79,7 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 | ModelCommand::RunAction { .. }
                 | ModelCommand::RunCommand { .. }
                 | ModelCommand::CancelTasks(_)
+                | ModelCommand::Secret(_)
                 | ModelCommand::Resolve { .. } => ModelAccess::Write,
             };
             model_access(draft, &account, *model, needed)

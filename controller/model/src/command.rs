@@ -5,6 +5,7 @@
 //! caller, the command and the time.
 
 mod deploy;
+mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use deploy::{AddCharm, Deploy, Refresh, ResourceFile};
 
 use crate::cloud::{CloudDefinition, Credential};
+pub use secret::SecretCommand;
+
 use crate::constraints::Constraints;
 use crate::name::{
     ActionName, ApplicationName, CloudName, EndpointName, MachineId, ModelId, ModelName,
@@ -330,6 +333,8 @@ pub enum ModelCommand {
     },
     /// End tasks.
     CancelTasks(BTreeSet<TaskId>),
+    /// Of users' secrets.
+    Secret(SecretCommand),
     /// Answer failed hooks.
     Resolve {
         /// Whose; empty is every unit in error.

@@ -17,6 +17,7 @@ mod machine;
 mod model;
 mod relation;
 mod resource;
+mod secret;
 mod storage;
 mod task;
 mod unit;
@@ -38,10 +39,16 @@ pub use machine::{
 pub use model::{Counters, ModelIndex, ModelInfo};
 pub use relation::{Databag, Membership, Relation, RelationEnd};
 pub use resource::Resource;
+pub use secret::{
+    Ciphertext, PART, PartNumber, RotatePolicy, Sealed, Secret, SecretOwner, SecretPart,
+    SecretRevision, SecretScope, SecretShelf, SecretTrack,
+};
 pub use storage::{Attachment, Provider, Storage, StorageFacts, StoragePool};
 pub use task::{Operation, Task, TaskKind, TaskLog, TaskQueue, TaskResult, TaskTarget};
 pub use unit::{Resolve, Unit, UnitFailure, UnitProgress, UnitState};
 pub use user::{ControllerAccess, ModelAccess, Subject, Token, User};
+
+use muster_charms::secret::SecretId;
 
 use crate::name::{
     ApplicationName, BadName, CharmUrl, CloudName, MachineId, Member, ModelId, ModelName,
@@ -366,6 +373,12 @@ records! {
         CharmRecord, charms, CharmUrl, "charm", |r| r.url.clone();
         Resource, resources, Pair<ApplicationName, ResourceName>, "resource",
             |r| Pair(r.application.clone(), r.name.clone());
+        Secret, secrets, SecretId, "secret", |r| r.id.clone();
+        SecretPart, secret_parts, Pair<SecretId, PartNumber>, "secret-part",
+            |r| Pair(r.secret.clone(), r.number);
+        SecretTrack, secret_tracks, Pair<SecretId, UnitName>, "secret-track",
+            |r| Pair(r.secret.clone(), r.unit.clone());
+        SecretShelf, secret_shelves, SecretOwner, "secret-shelf", |r| r.holder.clone();
         StoragePool, storage_pools, PoolName, "storage-pool", |r| r.name.clone();
         Storage, storages, StorageId, "storage", |r| r.id.clone();
         StorageFacts, storage_facts, StorageId, "storage-facts", |r| r.storage.clone();

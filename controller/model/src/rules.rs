@@ -20,6 +20,7 @@ pub(crate) mod report;
 mod resolve;
 mod resource;
 mod scale;
+pub(crate) mod secret;
 pub(crate) mod storage;
 
 use crate::access;
@@ -187,6 +188,7 @@ impl<'e> Deciding<'e> {
                 execution_group,
             } => action::exec(self, targets, command, *timeout_ms, *parallel, execution_group),
             ModelCommand::CancelTasks(tasks) => action::cancel(self, tasks),
+            ModelCommand::Secret(command) => secret::decide(self, command),
             ModelCommand::Resolve { units, retry } => resolve::resolve(self, units, *retry),
         }
     }

@@ -10,5 +10,6 @@ mod life;
 mod matrix;
 mod power;
 mod repeats;
+mod secrets;
 mod time;
 mod tls;

@@ -1,5 +1,8 @@
 //! Where lines are typed: each becomes commands of the world in the current model.
 
+#[path = "secret.rs"]
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use muster_model::goal::{Snapshot, SnapshotRequest};
 use muster_model::name::{ApplicationName, MachineId, ModelId, UnitName};
 use muster_model::record::{Application, Placement, Relation, Storage, Unit};
 use muster_model::reply::Outcome;
+use muster_model::report::SecretHow;
 use muster_model::view::{ViewRequest, uptake};
 use muster_tests::fixture::add_charm;
 use muster_tests::world::{World, named};
@@ -81,6 +85,8 @@ impl Desk {
             ["hooks", units @ ..] => Ok(self.hooks(units)),
             ["goal-state", unit] => Ok(self.seen_by(unit, |seen| seen.goal_state)),
             ["statuses", unit] => Ok(self.seen_by(unit, |seen| seen.status)),
+            ["read", unit, name] => Ok(self.read(unit, name, SecretHow::Tracked)),
+            ["read", unit, name, "--refresh"] => Ok(self.read(unit, name, SecretHow::Refresh)),
             ["model", name] => {
                 self.current = *self.models.get(*name).expect("the model is there");
                 Ok(String::new())
@@ -183,6 +189,7 @@ impl Desk {
                 base: asked.base,
                 host: asked.host,
             }],
+            Act::Secret(asked) => return self.secret(asked),
             Act::Storage(_) => return self.storage(),
             Act::Machines(_) => return self.machines(),
             other => panic!("no story has needed {other:?} so far"),

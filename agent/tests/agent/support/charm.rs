@@ -44,6 +44,10 @@ const HOOKS: &[&str] = &[
     "ring-relation-changed",
     "ring-relation-departed",
     "ring-relation-broken",
+    "secret-changed",
+    "secret-remove",
+    "secret-rotate",
+    "secret-expired",
     "data-storage-attached",
     "data-storage-detaching",
 ];
@@ -85,7 +89,7 @@ impl CharmText {
         for name in HOOKS {
             let body = self.hooks.get(*name).map_or("", String::as_str);
             let text = format!(
-                "#!/bin/bash\nset -e\nout={}\necho \"$(basename $0)${{JUJU_REMOTE_UNIT:+ $JUJU_REMOTE_UNIT}}${{JUJU_STORAGE_ID:+ $JUJU_STORAGE_ID}}\" >> $out/trace\n{body}\n",
+                "#!/bin/bash\nset -e\nout={}\necho \"$(basename $0)${{JUJU_REMOTE_UNIT:+ $JUJU_REMOTE_UNIT}}${{JUJU_SECRET_ID:+ $JUJU_SECRET_ID}}${{JUJU_STORAGE_ID:+ $JUJU_STORAGE_ID}}\" >> $out/trace\n{body}\n",
                 out.display()
             );
             files.entry(format!("hooks/{name}")).or_insert((text, 0o755));

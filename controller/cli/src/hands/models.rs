@@ -254,7 +254,7 @@ pub(super) async fn list(session: &mut Session<'_>, act: &Models) -> Result<(), 
 pub(super) async fn show(session: &mut Session<'_>, act: &ShowModel) -> Result<(), Failure> {
     let focus = session.focus_on(act.model.as_deref()).await?;
     let on = focus.on.clone();
-    let view = focus.view(&ViewRequest::default()).await?;
+    let view = focus.view(&ViewRequest { secrets: true, ..ViewRequest::default() }).await?;
     let models = on.client.models().await.map_err(|error| on.failed(error))?;
     let Some(summary) = models.iter().find(|summary| summary.info.id == focus.id) else {
         return Err(Failure::new(format!("model \"{}\" not found", focus.name)));
@@ -295,7 +295,10 @@ pub(super) async fn show(session: &mut Session<'_>, act: &ShowModel) -> Result<(
             .collect(),
         secret_backends: BTreeMap::from([(
             "internal".to_owned(),
-            shapes::SecretBackend { num_secrets: 0, status: "active".to_owned() },
+            shapes::SecretBackend {
+                num_secrets: view.secrets.len() as u64,
+                status: "active".to_owned(),
+            },
         )]),
         agent_version: own.agent_version,
     };

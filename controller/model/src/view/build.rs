@@ -11,8 +11,8 @@ use crate::model::Model;
 use crate::name::{ApplicationName, OperationId, TaskId};
 use crate::record::{
     Application, ApplicationStatus, Databag, InstanceRecord, LeaderSettings, Machine, MachineFacts,
-    Membership, ModelAccess, Occupancy, Operation, Pair, Relation, Resource, Scale, Storage,
-    StorageFacts, StoragePool, Task, TaskLog, TaskQueue, TaskResult, Unit, UnitProgress,
+    Membership, ModelAccess, Occupancy, Operation, Pair, Relation, Resource, Scale, Secret,
+    Storage, StorageFacts, StoragePool, Task, TaskLog, TaskQueue, TaskResult, Unit, UnitProgress,
 };
 use crate::settled::{self, Unsettled};
 use crate::status::{Agent, MachineAgent, Status, Workload};
@@ -67,6 +67,7 @@ impl Model {
             storage: BTreeMap::new(),
             storage_pools: BTreeMap::new(),
             resources: Vec::new(),
+            secrets: BTreeMap::new(),
             operations: BTreeMap::new(),
             tasks: BTreeMap::new(),
             charms: BTreeMap::new(),
@@ -95,6 +96,10 @@ impl Model {
         if request.resources {
             let all = self.table::<Resource>().values().filter(|r| wanted(&r.application));
             view.resources = all.map(|resource| (**resource).clone()).collect();
+        }
+        if request.secrets {
+            let all = self.table::<Secret>().iter().filter(|(_, secret)| secret.is_kept());
+            view.secrets = all.map(|(id, secret)| (id.clone(), (**secret).clone())).collect();
         }
         if request.charms {
             for application in view.applications.values() {
