@@ -17,6 +17,7 @@ mod killed;
 mod lifecycle;
 mod reads;
 mod run;
+mod shell;
 mod side_by_side;
 mod storage;
 mod support;

@@ -121,6 +121,7 @@ impl Host {
             },
             units: [(unit(), wanted)].into(),
             tasks: Vec::new(),
+            ssh_keys: Vec::new(),
         };
         let fake = Fake {
             state: Mutex::new(State {
@@ -140,6 +141,8 @@ impl Host {
                 snapshots: 0,
                 no_snapshots: false,
                 blob_reads: 0,
+                shells: Default::default(),
+                untold: 0,
             }),
             changed: watch::Sender::new(0),
         };

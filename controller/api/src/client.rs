@@ -5,7 +5,7 @@ mod blob;
 mod call;
 mod user;
 
-pub use agent::{AgentClient, LEASE_HEADER, Lease, POLL};
+pub use agent::{AgentClient, LEASE_HEADER, Lease, POLL, Polled, SHELLS_HEADER};
 pub use blob::Upload;
 pub use call::{CallError, Endpoint};
 pub use user::{Client, LogQuery};

@@ -33,6 +33,8 @@ pub enum Admits {
     Users,
     /// A user who may read the model that the path names.
     ModelReaders,
+    /// A user who may write to the model that the path names.
+    ModelWriters,
     /// A superuser.
     Superusers,
     /// The bearer of a join token.
@@ -57,6 +59,7 @@ pub enum Name {
     ModelView,
     ModelWait,
     ModelLogs,
+    Shell,
     BlobState,
     BlobAppend,
     BlobRead,
@@ -66,6 +69,7 @@ pub enum Name {
     Snapshot,
     AgentLogs,
     AgentPresence,
+    AgentShell,
 }
 
 /// One row.
@@ -116,6 +120,7 @@ pub const TABLE: &[Route] = &[
     row!(ModelView, Get, "/v1/models/{model}/view", ModelReaders, 0, false),
     row!(ModelWait, Post, "/v1/models/{model}/wait", ModelReaders, 64 * KIB, false),
     row!(ModelLogs, Get, "/v1/models/{model}/logs", ModelReaders, 0, false),
+    row!(Shell, Get, "/v1/models/{model}/shell", ModelWriters, 0, false),
     row!(BlobState, Get, "/v1/blobs/{digest}/state", Users, 0, false),
     row!(BlobAppend, Put, "/v1/blobs/{digest}", Users, MAX_BLOB, true),
     row!(BlobRead, Get, "/v1/blobs/{digest}", UsersAndMachines, 0, false),
@@ -132,6 +137,7 @@ pub const TABLE: &[Route] = &[
     ),
     row!(AgentLogs, Post, "/v1/agent/logs", Machines, MIB, false),
     row!(AgentPresence, Post, "/v1/agent/presence", Machines, 64 * KIB, false),
+    row!(AgentShell, Get, "/v1/agent/shell", Machines, 0, false),
 ];
 
 /// The row of this name.

@@ -8,7 +8,7 @@ use muster_model::command::ModelCommand;
 
 use crate::commands::{
     actions, charm, config, controllers, deploy, help, logs, machines, models, relating, resources,
-    shell, status, storage, units, wait,
+    shell, ssh_keys, status, storage, units, wait,
 };
 
 /// What a line asks for.
@@ -62,10 +62,12 @@ pub enum Act {
     Wait(wait::WaitFor),
     /// The model's log.
     DebugLog(logs::DebugLog),
-    /// A shell, a command, or files through the agent.
+    /// A shell, or a command, on a machine.
     Ssh(shell::Ssh),
     /// Copying files.
     Scp(shell::Scp),
+    /// Listing keys of SSH.
+    SshKeys(ssh_keys::SshKeys),
     /// Making a model.
     AddModel(models::AddModel),
     /// Taking a model down.

@@ -19,6 +19,7 @@ pub mod models;
 pub mod relating;
 pub mod resources;
 pub mod shell;
+pub mod ssh_keys;
 pub mod status;
 pub mod storage;
 pub mod units;
@@ -57,6 +58,7 @@ const FAMILIES: &[&[Entry]] = &[
     wait::ENTRIES,
     logs::ENTRIES,
     shell::ENTRIES,
+    ssh_keys::ENTRIES,
     charm::ENTRIES,
     help::ENTRIES,
 ];

@@ -5,7 +5,7 @@
 //! a test sits at a desk of its own and many commands run in one process without meeting.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use muster_console::outcome::{error_line, warning_line};
@@ -47,9 +47,18 @@ pub struct Desk {
     pub terminals: Terminals,
     /// How much is said.
     pub talk: Talk,
+    /// What is read where a command reads its standard input; none: the process's own.
+    pub input: Option<Box<dyn Read + Send>>,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     written: bool,
+}
+
+/// The three streams, lent to whoever passes bytes on.
+pub(crate) struct Streams {
+    pub(crate) input: Box<dyn Read + Send>,
+    pub(crate) out: Box<dyn Write + Send>,
+    pub(crate) err: Box<dyn Write + Send>,
 }
 
 impl Desk {
@@ -62,6 +71,7 @@ impl Desk {
             folder: PathBuf::from("."),
             terminals: Terminals::default(),
             talk: Talk::Usual,
+            input: None,
             out,
             err,
             written: false,
@@ -107,6 +117,21 @@ impl Desk {
             .write_all(text.as_bytes())
             .and_then(|()| self.out.flush())
             .map_err(|error| Failure::stream("standard output", &error))
+    }
+
+    /// Lends the streams out, until [`Desk::give_back`]; what is read is not given back.
+    pub(crate) fn lend(&mut self) -> Streams {
+        self.written = true;
+        Streams {
+            input: self.input.take().unwrap_or_else(|| Box::new(io::stdin())),
+            out: std::mem::replace(&mut self.out, Box::new(io::sink())),
+            err: std::mem::replace(&mut self.err, Box::new(io::sink())),
+        }
+    }
+
+    /// Takes the streams back.
+    pub(crate) fn give_back(&mut self, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) {
+        (self.out, self.err) = (out, err);
     }
 
     /// Whether any data has been written.

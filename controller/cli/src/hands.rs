@@ -16,6 +16,7 @@ mod kill;
 mod list;
 mod logs;
 mod models;
+mod openssh;
 mod process;
 mod progress;
 mod remove;
@@ -25,8 +26,10 @@ mod service;
 mod session;
 mod shell;
 mod show;
+mod ssh_keys;
 mod status;
 mod switch;
+mod terminal;
 mod tree;
 mod upload;
 mod wait;
@@ -106,7 +109,8 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::Wait(act) => wait::wait(session, act).await,
         Act::DebugLog(act) => logs::debug_log(session, act).await,
         Act::Ssh(act) => shell::ssh(session, act).await,
-        Act::Scp(act) => shell::scp(session, act).await,
+        Act::Scp(act) => openssh::scp(session, act).await,
+        Act::SshKeys(act) => ssh_keys::list(session, *act).await,
         Act::AddModel(act) => models::add(session, act).await,
         Act::DestroyModel(act) => models::destroy(session, act).await,
         Act::Models(act) => models::list(session, act).await,

@@ -16,6 +16,7 @@ mod machine;
 mod model;
 mod relation;
 mod resource;
+mod ssh_keys;
 mod storage;
 mod task;
 mod unit;
@@ -36,6 +37,7 @@ pub use machine::{
 pub use model::{Counters, ModelIndex, ModelInfo};
 pub use relation::{Databag, Membership, Relation, RelationEnd};
 pub use resource::Resource;
+pub use ssh_keys::SshKeys;
 pub use storage::{Attachment, Provider, Storage, StorageFacts, StoragePool};
 pub use task::{Operation, Task, TaskKind, TaskLog, TaskQueue, TaskResult, TaskTarget};
 pub use unit::{Resolve, Unit, UnitFailure, UnitProgress, UnitState};
@@ -361,6 +363,7 @@ records! {
         CharmRecord, charms, CharmUrl, "charm", |r| r.url.clone();
         Resource, resources, Pair<ApplicationName, ResourceName>, "resource",
             |r| Pair(r.application.clone(), r.name.clone());
+        SshKeys, ssh_keys, Only, "ssh-keys", |_| Only;
         StoragePool, storage_pools, PoolName, "storage-pool", |r| r.name.clone();
         Storage, storages, StorageId, "storage", |r| r.id.clone();
         StorageFacts, storage_facts, StorageId, "storage-facts", |r| r.storage.clone();

@@ -46,6 +46,7 @@ impl Refusal {
             "storage" => refusal.hint("`muster storage` lists it"),
             "pool" => refusal.hint("`muster storage-pools` lists them"),
             "model" => refusal.hint("`muster models` lists those that you may see"),
+            "ssh key" => refusal.hint("`muster ssh-keys` lists them"),
             "charm" => refusal.hint("`muster deploy ./FOLDER` brings the charm with it"),
             "relation" => refusal.hint("`muster status --relations` lists them"),
             "task" | "operation" => refusal.hint("`muster operations` lists them"),

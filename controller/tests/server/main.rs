@@ -10,5 +10,6 @@ mod life;
 mod matrix;
 mod power;
 mod repeats;
+mod shell;
 mod time;
 mod tls;

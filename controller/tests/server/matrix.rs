@@ -51,6 +51,7 @@ const EXPECTED: &[(&str, Name, &str)] = &[
     ("view", Name::ModelView, "----?...?.xxxx"),
     ("wait", Name::ModelWait, "----?...?.xxxx"),
     ("logs", Name::ModelLogs, "----?...?.xxxx"),
+    ("a shell, without a stream", Name::Shell, "----?x!!?!xxxx"),
     ("state of a blob", Name::BlobState, "----xx....xxxx"),
     ("sending a blob", Name::BlobAppend, "----xx....xxxx"),
     ("reading a charm's blob", Name::BlobRead, "----?????..??x"),
@@ -61,6 +62,7 @@ const EXPECTED: &[(&str, Name, &str)] = &[
     ("a snapshot of a unit", Name::Snapshot, "----xxxxxx.xxx"),
     ("lines of a log", Name::AgentLogs, "----xxxxxx...x"),
     ("presence", Name::AgentPresence, "----xxxxxx...x"),
+    ("taking a shell, without a stream", Name::AgentShell, "----xxxxxx!!!x"),
 ];
 
 fn status(letter: char) -> u16 {

@@ -48,6 +48,8 @@ fn tried(command: &ModelCommand) -> String {
         }
         ModelCommand::ConstrainModel(_) => "cannot constrain the model".to_owned(),
         ModelCommand::Resolve { .. } => "cannot resolve".to_owned(),
+        ModelCommand::AddSshKeys(_) => "cannot add the ssh key".to_owned(),
+        ModelCommand::RemoveSshKeys(_) => "cannot remove the ssh key".to_owned(),
         ModelCommand::DetachStorage { .. } => "cannot detach storage".to_owned(),
         ModelCommand::AttachStorage { unit, .. } => format!("cannot attach storage to \"{unit}\""),
         ModelCommand::RemoveStorage { .. } => "cannot remove storage".to_owned(),
