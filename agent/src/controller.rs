@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt};
 use muster_api::body::{LogBatch, LogReceipt, PresenceBody};
 use muster_api::client::Endpoint;
+use muster_api::shell::Link;
 use muster_api::{AgentClient, CallError};
 use muster_model::goal::{Goal, OwnedSecrets, Snapshot, SnapshotRequest};
 use muster_model::name::UnitName;
@@ -51,6 +52,8 @@ pub struct Polled {
     pub goal: Option<Goal>,
     /// Until when units may believe that they lead, if the controller said so.
     pub lease: Option<Instant>,
+    /// Shells that wait to be taken.
+    pub shells: u32,
 }
 
 /// Bytes as they come.
@@ -111,6 +114,9 @@ pub trait Controller: Debug + Send + Sync + 'static {
     fn presence<'a>(&'a self, body: &'a PresenceBody)
     -> BoxFuture<'a, Result<(), ControllerError>>;
 
+    /// Takes the next shell that waits for this machine; none: none waits any more.
+    fn shell(&self) -> BoxFuture<'_, Result<Option<Link>, ControllerError>>;
+
     /// `host:port` of each controller, as charms are told.
     fn addresses(&self) -> String;
 }
@@ -141,8 +147,9 @@ impl Remote {
 impl Controller for Remote {
     fn goal(&self, after: Revision) -> BoxFuture<'_, Result<Polled, ControllerError>> {
         Box::pin(async move {
-            let (goal, lease) = self.client.goal(after).await?;
-            Ok(Polled { goal, lease: lease.map(|lease| lease.until) })
+            let polled = self.client.goal(after).await?;
+            let lease = polled.lease.map(|lease| lease.until);
+            Ok(Polled { goal: polled.goal, lease, shells: polled.shells })
         })
     }
 
@@ -206,6 +213,10 @@ impl Controller for Remote {
         body: &'a PresenceBody,
     ) -> BoxFuture<'a, Result<(), ControllerError>> {
         Box::pin(async move { Ok(self.client.presence(body).await?) })
+    }
+
+    fn shell(&self) -> BoxFuture<'_, Result<Option<Link>, ControllerError>> {
+        Box::pin(async move { Ok(self.client.shell().await?) })
     }
 
     fn addresses(&self) -> String {

@@ -43,6 +43,7 @@ mod reboot;
 mod resources;
 mod rest;
 mod room;
+mod shell;
 mod spool;
 mod step;
 mod unit;

@@ -12,6 +12,8 @@
 //! | done | that nothing here needs the machine any more |
 //! | exec | commands from the machine itself |
 //! | discard | destroys storage of no unit, as the goal says |
+//! | shells | what operators run here, see `shell.rs` |
+//! | keys | who is let in over SSH, as the goal says |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -40,7 +42,7 @@ use crate::spool::Spool;
 use crate::step::{ExecRequest, StepError};
 use crate::unit::{Unit, UnitEnd};
 use crate::world::World;
-use crate::{discard, exec, facts, machine_task, rest};
+use crate::{discard, exec, facts, machine_task, rest, shell};
 
 /// How long a run must last before it is shown.
 const MOMENT: Duration = Duration::from_millis(150);
@@ -175,6 +177,8 @@ impl Machine {
         helpers.spawn(rest::tell(world.clone(), self.stop.clone()));
         helpers.spawn(tell_done(world.clone(), self.stop.clone()));
         helpers.spawn(machine_task::serve(world.clone(), self.starters.clone(), self.stop.clone()));
+        helpers.spawn(shell::serve(world.clone(), self.starters.clone(), self.stop.clone()));
+        helpers.spawn(shell::serve_keys(world.clone(), self.stop.clone()));
         let mut goals = world.goal.subscribe();
         // A goal may have come before anybody listened.
         goals.mark_changed();

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     match name {
         reader::NAME => reader::serve(),
         starter::NAME => starter::run(words).into(),
+        starter::SHELL => starter::run_shell(words).into(),
         "juju-exec" | "juju-run" => exec::run(name, words).into(),
         "jujud" => exec::version(words).into(),
         _ => daemon::run(words),

@@ -165,6 +165,12 @@ impl Paths {
         self.muster.join("identity.json")
     }
 
+    /// Keys of SSH: the model's, and what this machine's servers are known by. Whoever logs in may enter.
+    #[must_use]
+    pub fn ssh(&self) -> PathBuf {
+        self.juju.join("ssh")
+    }
+
     /// Where `juju-exec` reaches the agent from outside of hooks.
     #[must_use]
     pub fn exec_socket(&self) -> PathBuf {

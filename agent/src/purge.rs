@@ -16,6 +16,7 @@ use crate::identity;
 use crate::machine;
 use crate::mount::{self, MountError};
 use crate::paths::{Paths, entries, private_folder, remove};
+use crate::shell;
 use crate::unit_log;
 
 /// Why something of an agent is still there.
@@ -71,6 +72,7 @@ pub async fn purge(
     for tools in [paths.machine_tools(id), paths.all_tools()] {
         remove(&tools).map_err(wrong(tools.clone()))?;
     }
+    shell::forget(paths).map_err(wrong(paths.ssh()))?;
     remove(&paths.exec_socket()).map_err(wrong(paths.exec_socket()))?;
     for name in ["juju-exec", "juju-run"] {
         let Some(link) = paths.programs.as_ref().map(|programs| programs.join(name)) else {

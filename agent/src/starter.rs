@@ -16,6 +16,13 @@ use crate::wire;
 /// The name under which the binary is this.
 pub const NAME: &str = "muster-hook-start";
 
+/// The name under which it starts what an operator runs: the words say what that is, since its standard
+/// input is the operator's.
+pub const SHELL: &str = "muster-shell-start";
+
+/// First of its words, if its standard input is a terminal that it shall be in charge of.
+pub const ON_TERMINAL: &str = "--terminal";
+
 /// What a process is to become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
@@ -94,6 +101,31 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         .stdin(Stdio::null())
         .exec();
     fail(&format!("cannot run {}", order.program.display()), &error)
+}
+
+/// Joins the groups whose `cgroup.procs` are named before `--`, and becomes the program after it: its
+/// path, its name, its words. Environment, folder and streams are what it was given. Returns if that
+/// fails.
+#[must_use]
+pub fn run_shell(args: impl IntoIterator<Item = OsString>) -> u8 {
+    if let Err(error) = rustix::process::setsid() {
+        return fail("cannot start a session", &error.into());
+    }
+    let mut args = args.into_iter();
+    for group in args.by_ref().take_while(|word| word != "--") {
+        if group == ON_TERMINAL {
+            if let Err(error) = rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()) {
+                return fail("cannot take charge of the terminal", &error.into());
+            }
+        } else if let Err(error) = std::fs::write(&group, "0") {
+            return fail("cannot join the control group", &error);
+        }
+    }
+    let (Some(program), Some(name)) = (args.next(), args.next()) else {
+        return fail("cannot read what to run", &io::Error::from(io::ErrorKind::InvalidData));
+    };
+    let error = Command::new(&program).arg0(name).args(args).exec();
+    fail(&format!("cannot run {}", program.display()), &error)
 }
 
 fn fail(what: &str, error: &io::Error) -> u8 {

@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) rests: watch::Sender<BTreeMap<UnitName, Rest>>,
     /// What hooks have left running.
     pub(crate) left: Left,
+    /// So many shells polls have told of.
+    pub(crate) shells: watch::Sender<u64>,
 }
 
 impl World {
@@ -66,6 +68,7 @@ impl World {
             executing: watch::Sender::new(BTreeMap::new()),
             rests: watch::Sender::new(BTreeMap::new()),
             left,
+            shells: watch::Sender::new(0),
         }
     }
 
@@ -73,6 +76,9 @@ impl World {
     /// lease in any case.
     pub(crate) async fn poll(&self, after: Revision) -> Result<(), ControllerError> {
         let polled = self.controller.goal(after).await?;
+        if polled.shells > 0 {
+            self.shells.send_modify(|count| *count += u64::from(polled.shells));
+        }
         if let Some(until) = polled.lease {
             let mut lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
             *lease = Some(lease.map_or(until, |lease| lease.max(until)));

@@ -110,6 +110,8 @@ pub struct Times {
     pub stall: Duration,
     /// How soon after a right was taken away what is under way with it ends (S33: 5 seconds).
     pub revocation: Duration,
+    /// How long an operator waits for a machine's agent to take a shell.
+    pub shell: Duration,
     /// How long requests that have begun may take once the controller is to end.
     pub grace: Duration,
     /// How often what has outlived its use is pruned.
@@ -129,6 +131,7 @@ impl Default for Times {
             idle: Duration::from_secs(60),
             stall: Duration::from_secs(60),
             revocation: Duration::from_secs(2),
+            shell: Duration::from_secs(20),
             grace: Duration::from_secs(30),
             tidying: Duration::from_secs(60),
             unnamed: Duration::from_secs(24 * 3600),

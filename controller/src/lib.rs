@@ -255,6 +255,7 @@ pub async fn run(
         agent_addresses: if agent_addresses.is_empty() { vec![local] } else { agent_addresses },
         claims: Claims::new(times.unnamed),
         uploads: Turns::new(limits.uploads),
+        shells: server::Shells::default(),
         watches: Turns::new(limits.watches),
         times,
         shutdown: shutdown.clone(),

@@ -10,6 +10,7 @@ mod logs;
 mod problem;
 mod secret;
 mod session;
+mod shell;
 mod turns;
 mod view;
 
@@ -47,9 +48,10 @@ use crate::vault::Vault;
 
 pub use claim::Claims;
 pub use problem::Failure;
+pub use shell::Shells;
 pub use turns::Turns;
 
-use crowd::Crowd;
+use crowd::{Crowd, Seat};
 use head::{Heads, Watched};
 
 /// Bytes of a request's address (reliability document, section 5).
@@ -81,6 +83,8 @@ pub struct App {
     pub claims: Claims,
     /// Who sends bytes.
     pub uploads: Turns<UserName>,
+    /// Shells that wait for their machine.
+    pub shells: Shells,
     /// Who watches a model, or follows its log; by token, since that is a session.
     pub watches: Turns<TokenHash>,
     /// How long things are waited for.
@@ -149,6 +153,7 @@ async fn dispatch(
         Name::ModelLogs => logs::read(&app, session, &address).await,
         Name::SecretSeal => secret::seal(&app, &session, row, request).await,
         Name::SecretContent => secret::reveal(&app, &session, parts, &address),
+        Name::Shell => shell::open(&app, session, &address, request).await,
         Name::BlobState => blob::state(&app, &session, parts),
         Name::BlobAppend => blob::append(&app, &session, row, parts, request).await,
         Name::BlobRead => blob::read(&app, session, parts, &address).await,
@@ -167,6 +172,7 @@ async fn dispatch(
         Name::AgentSecrets => secret::agent_owned(&app, &session, parts),
         Name::AgentLogs => logs::take(&app, &session, row, request).await,
         Name::AgentPresence => agent::presence(&app, &session, row, request).await,
+        Name::AgentShell => shell::take(&app, session, request),
     }
 }
 
@@ -220,10 +226,9 @@ pub async fn serve(
         let (shutdown, cut) = (shutdown.clone(), cut.clone());
         tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, acceptor, router, times, shutdown) => {}
+                () = connection((stream, seat), acceptor, router, times, shutdown) => {}
                 () = cut.cancelled() => {}
             }
-            drop(seat);
         });
     }
     tasks.close();
@@ -235,7 +240,7 @@ pub async fn serve(
 }
 
 async fn connection(
-    stream: TcpStream,
+    (stream, seat): (TcpStream, Seat),
     acceptor: TlsAcceptor,
     router: Router,
     times: Times,
@@ -276,8 +281,8 @@ async fn connection(
             answer
         }
     });
-    let stream = TokioIo::new(Watched::new(secured, heads.clone()));
-    let serving = builder.serve_connection(stream, service);
+    let stream = TokioIo::new(Watched::new(secured, heads.clone(), seat));
+    let serving = builder.serve_connection_with_upgrades(stream, service);
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

@@ -76,7 +76,7 @@ const NEEDS: &[Need] = &[
     need(Feature::Machines, Witness::Program("nsenter"), "util-linux", "reaches into machines"),
     need(Feature::Machines, Witness::Program("mkfs.ext4"), "e2fsprogs", "formats loop volumes"),
     need(Feature::Machines, Witness::Program("mount"), "mount", "loop volumes and overlays"),
-    need(Feature::Machines, Witness::Program("ssh"), "openssh-client", "`muster ssh`"),
+    need(Feature::Machines, Witness::Program("ssh"), "openssh-client", "`muster scp`"),
     need(Feature::Client, Witness::Module("pip"), "python3-pip", "fetches the client library"),
     need(Feature::Charms, Witness::Program("python3"), "python3", "runs the charms' unit tests"),
 ];

@@ -19,6 +19,8 @@ mod e_machine;
 #[cfg(test)]
 mod e_scale;
 #[cfg(test)]
+mod e_shell;
+#[cfg(test)]
 mod f_config;
 #[cfg(test)]
 mod g_removed;

@@ -179,7 +179,7 @@ fn reader(
     })
 }
 
-fn how(status: std::process::ExitStatus) -> Ended {
+pub(crate) fn how(status: std::process::ExitStatus) -> Ended {
     use std::os::unix::process::ExitStatusExt;
 
     match (status.code(), status.signal()) {

@@ -106,9 +106,15 @@ impl Starters {
         }
     }
 
-    fn start(&self) -> io::Result<Started> {
+    /// A group for what is started elsewhere, and how its run is noted.
+    pub(crate) fn group(&self) -> (String, Group) {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let mut group = self.groups.create(number, self.processes);
+        let group = self.groups.create(number, self.processes);
+        (format!("{}-{number}", std::process::id()), group)
+    }
+
+    fn start(&self) -> io::Result<Started> {
+        let (name, mut group) = self.group();
         let mut child = Command::new(&self.program)
             .arg0(starter::NAME)
             .args(group.procs())
@@ -119,7 +125,7 @@ impl Starters {
             .spawn()?;
         let orders = child.stdin.take();
         let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        group.began(leader, &self.runs, &format!("{}-{number}", std::process::id()));
+        group.began(leader, &self.runs, &name);
         Ok(Started { child, group: Arc::new(group), orders })
     }
 }

@@ -25,6 +25,7 @@ mod relations;
 mod run;
 mod secrets;
 mod several;
+mod shell;
 mod side_by_side;
 mod storage;
 mod support;

@@ -124,6 +124,7 @@ impl Host {
             },
             units: [(unit(), wanted)].into(),
             tasks: Vec::new(),
+            ssh_keys: Vec::new(),
         };
         let fake = Fake {
             state: Mutex::new(State {
@@ -143,6 +144,8 @@ impl Host {
                 snapshots: 0,
                 no_snapshots: false,
                 blob_reads: 0,
+                shells: Default::default(),
+                untold: 0,
             }),
             changed: watch::Sender::new(0),
         };

@@ -6,7 +6,7 @@ mod call;
 mod secret;
 mod user;
 
-pub use agent::{AgentClient, LEASE_HEADER, Lease, POLL};
+pub use agent::{AgentClient, LEASE_HEADER, Lease, POLL, Polled, SHELLS_HEADER};
 pub use blob::Upload;
 pub use call::{CallError, Endpoint};
 pub use user::{Client, LogQuery};

@@ -7,6 +7,7 @@
 pub mod body;
 pub mod client;
 pub mod route;
+pub mod shell;
 pub mod trust;
 
 pub use client::{AgentClient, CallError, Client, LogQuery};

@@ -33,6 +33,8 @@ pub enum Admits {
     Users,
     /// A user who may read the model that the path names.
     ModelReaders,
+    /// A user who may write to the model that the path names.
+    ModelWriters,
     /// A superuser.
     Superusers,
     /// The bearer of a join token.
@@ -60,6 +62,7 @@ pub enum Name {
     ModelLogs,
     SecretSeal,
     SecretContent,
+    Shell,
     BlobState,
     BlobAppend,
     BlobRead,
@@ -72,6 +75,7 @@ pub enum Name {
     AgentSecrets,
     AgentLogs,
     AgentPresence,
+    AgentShell,
 }
 
 /// One row.
@@ -125,6 +129,7 @@ pub const TABLE: &[Route] = &[
     row!(ModelLogs, Get, "/v1/models/{model}/logs", ModelReaders, 0, false),
     row!(SecretSeal, Post, "/v1/models/{model}/secrets/seal", ModelReaders, 2 * MIB, false),
     row!(SecretContent, Get, "/v1/models/{model}/secrets/{secret}/content", ModelReaders, 0, false),
+    row!(Shell, Get, "/v1/models/{model}/shell", ModelWriters, 0, false),
     row!(BlobState, Get, "/v1/blobs/{digest}/state", Users, 0, false),
     row!(BlobAppend, Put, "/v1/blobs/{digest}", Users, MAX_BLOB, true),
     row!(BlobRead, Get, "/v1/blobs/{digest}", UsersAndMachines, 0, false),
@@ -158,6 +163,7 @@ pub const TABLE: &[Route] = &[
     row!(AgentSecrets, Get, "/v1/agent/units/{application}/{number}/secrets", Machines, 0, false),
     row!(AgentLogs, Post, "/v1/agent/logs", Machines, MIB, false),
     row!(AgentPresence, Post, "/v1/agent/presence", Machines, 64 * KIB, false),
+    row!(AgentShell, Get, "/v1/agent/shell", Machines, 0, false),
 ];
 
 /// The row of this name.

@@ -8,7 +8,8 @@ use muster_model::command::ModelCommand;
 
 use crate::commands::{
     actions, charm, clouds, config, controllers, credentials, deploy, help, logs, machines, models,
-    operations, relating, resources, secrets, shell, spaces, status, storage, units, wait,
+    operations, relating, resources, secrets, shell, spaces, ssh_keys, status, storage, units,
+    wait,
 };
 
 /// What a line asks for.
@@ -72,7 +73,7 @@ pub enum Act {
     Wait(wait::WaitFor),
     /// The model's log.
     DebugLog(logs::DebugLog),
-    /// A shell, a command, or files through the agent.
+    /// A shell, or a command, on a machine.
     Ssh(shell::Ssh),
     /// Copying files.
     Scp(shell::Scp),
@@ -90,6 +91,8 @@ pub enum Act {
     PutCredentials(credentials::PutCredentials),
     /// Forgetting a credential.
     RemoveCredential(credentials::RemoveCredential),
+    /// Listing keys of SSH.
+    SshKeys(ssh_keys::SshKeys),
     /// Making a model.
     AddModel(models::AddModel),
     /// Taking a model down.

@@ -24,6 +24,7 @@ pub mod resources;
 pub mod secrets;
 pub mod shell;
 pub mod spaces;
+pub mod ssh_keys;
 pub mod status;
 pub mod storage;
 pub mod units;
@@ -67,6 +68,7 @@ const FAMILIES: &[&[Entry]] = &[
     wait::ENTRIES,
     logs::ENTRIES,
     shell::ENTRIES,
+    ssh_keys::ENTRIES,
     charm::ENTRIES,
     help::ENTRIES,
 ];

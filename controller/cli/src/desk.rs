@@ -5,7 +5,7 @@
 //! a test sits at a desk of its own and many commands run in one process without meeting.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use muster_console::outcome::{error_line, warning_line};
@@ -48,11 +48,18 @@ pub struct Desk {
     pub terminals: Terminals,
     /// How much is said.
     pub talk: Talk,
-    /// Where answers to questions come from.
+    /// Standard input: answers to questions, and what a shell passes on.
     pub input: Box<dyn BufRead + Send>,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     written: bool,
+}
+
+/// The three streams, lent to whoever passes bytes on.
+pub(crate) struct Streams {
+    pub(crate) input: Box<dyn Read + Send>,
+    pub(crate) out: Box<dyn Write + Send>,
+    pub(crate) err: Box<dyn Write + Send>,
 }
 
 impl Desk {
@@ -121,6 +128,22 @@ impl Desk {
             .write_all(text.as_bytes())
             .and_then(|()| self.out.flush())
             .map_err(|error| Failure::stream("standard output", &error))
+    }
+
+    /// Lends the streams out, until [`Desk::give_back`]; what is read is not given back.
+    pub(crate) fn lend(&mut self) -> Streams {
+        self.written = true;
+        let input = std::mem::replace(&mut self.input, Box::new(io::empty()));
+        Streams {
+            input,
+            out: std::mem::replace(&mut self.out, Box::new(io::sink())),
+            err: std::mem::replace(&mut self.err, Box::new(io::sink())),
+        }
+    }
+
+    /// Takes the streams back.
+    pub(crate) fn give_back(&mut self, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) {
+        (self.out, self.err) = (out, err);
     }
 
     /// Whether any data has been written.

@@ -18,6 +18,7 @@ mod kill;
 mod list;
 mod logs;
 mod models;
+mod openssh;
 mod operations;
 mod process;
 mod progress;
@@ -30,8 +31,10 @@ mod session;
 mod shell;
 mod show;
 mod spaces;
+mod ssh_keys;
 mod status;
 mod switch;
+mod terminal;
 mod tree;
 mod upload;
 mod wait;
@@ -116,7 +119,6 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::Wait(act) => wait::wait(session, act).await,
         Act::DebugLog(act) => logs::debug_log(session, act).await,
         Act::Ssh(act) => shell::ssh(session, act).await,
-        Act::Scp(act) => shell::scp(session, act).await,
         Act::ShowClouds(act) => clouds::show(session, act).await,
         Act::PutCloud(act) => clouds::put(session, act).await,
         Act::RemoveCloud(act) => clouds::remove(session, act).await,
@@ -124,6 +126,8 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::ShowCredentials(act) => credentials::show(session, act).await,
         Act::PutCredentials(act) => credentials::put(session, act).await,
         Act::RemoveCredential(act) => credentials::remove(session, act).await,
+        Act::Scp(act) => openssh::scp(session, act).await,
+        Act::SshKeys(act) => ssh_keys::list(session, *act).await,
         Act::AddModel(act) => models::add(session, act).await,
         Act::DestroyModel(act) => models::destroy(session, act).await,
         Act::Models(act) => models::list(session, act).await,

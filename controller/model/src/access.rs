@@ -54,7 +54,10 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 ModelCommand::DestroyModel { .. }
                 | ModelCommand::ConfigureModel { .. }
                 | ModelCommand::ConstrainModel(_)
-                | ModelCommand::GrantModel { .. } => ModelAccess::Admin,
+                | ModelCommand::GrantModel { .. }
+                // A key outlives the right of whoever added it.
+                | ModelCommand::AddSshKeys(_)
+                | ModelCommand::RemoveSshKeys(_) => ModelAccess::Admin,
                 ModelCommand::AddCharm(_)
                 | ModelCommand::Deploy(_)
                 | ModelCommand::Refresh(_)
@@ -95,8 +98,16 @@ fn model_access(
 ) -> Result<(), Refusal> {
     let info = draft.get_in::<ModelInfo>(model, Only);
     let Some(info) = info else { return Err(Refusal::not_found("model", model)) };
-    match access_of(account, &info) {
-        None => Err(Refusal::not_found("model", model)),
+    may(account, &info, needed)
+}
+
+/// Refuses a user who may not do so much to a model.
+///
+/// # Errors
+/// `permission denied` with the grant that would allow it; without any right, that there is no such model.
+pub fn may(account: &User, info: &ModelInfo, needed: ModelAccess) -> Result<(), Refusal> {
+    match access_of(account, info) {
+        None => Err(Refusal::not_found("model", info.id)),
         Some(access) if access >= needed => Ok(()),
         Some(_) => {
             let word = if needed == ModelAccess::Write { "write" } else { "admin" };

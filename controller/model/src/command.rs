@@ -24,6 +24,7 @@ use crate::name::{
     UserName,
 };
 use crate::record::{ControllerAccess, ModelAccess, Placement, Provider, Subject, TokenHash};
+use crate::ssh_key::SshKey;
 
 /// What an operator, or the controller itself, asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,6 +158,10 @@ pub enum ModelCommand {
         /// What; none takes everything away.
         access: Option<ModelAccess>,
     },
+    /// Let the bearers of these keys in on the model's machines.
+    AddSshKeys(Vec<SshKey>),
+    /// Do so no more; each is named by its fingerprint, its comment, or the whole line.
+    RemoveSshKeys(Vec<String>),
     /// Make a charm known. The server reads the archive and fills in what it says.
     AddCharm(AddCharm),
     /// Make an application.

@@ -27,6 +27,7 @@ use crate::name::{
     RelationId, ResourceName, Role, StorageId, TaskId, UnitName,
 };
 use crate::record::{Address, Provider, Resolve, TaskKind};
+use crate::ssh_key::SshKey;
 use crate::version::{Revision, Seq, Version};
 
 /// What one machine should make true, as of one revision.
@@ -60,6 +61,9 @@ pub struct Goal {
     /// Tasks on the machine itself, in order.
     #[serde(default)]
     pub tasks: Vec<TaskGoal>,
+    /// The keys that let their bearers in over SSH.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh_keys: Vec<SshKey>,
 }
 
 impl Goal {

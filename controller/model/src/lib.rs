@@ -29,6 +29,7 @@ pub mod effects;
 pub mod hook;
 pub mod limits;
 pub mod model_config;
+pub mod ssh_key;
 pub mod status;
 
 pub mod draft;

@@ -18,6 +18,7 @@ mod model;
 mod relation;
 mod resource;
 mod secret;
+mod ssh_keys;
 mod storage;
 mod task;
 mod unit;
@@ -43,6 +44,7 @@ pub use secret::{
     Ciphertext, PART, PartNumber, RotatePolicy, Sealed, Secret, SecretOwner, SecretPart,
     SecretRevision, SecretScope, SecretShelf, SecretTrack,
 };
+pub use ssh_keys::SshKeys;
 pub use storage::{Attachment, Provider, Storage, StorageFacts, StoragePool};
 pub use task::{Operation, Task, TaskKind, TaskLog, TaskQueue, TaskResult, TaskTarget};
 pub use unit::{Resolve, Unit, UnitFailure, UnitProgress, UnitState};
@@ -379,6 +381,7 @@ records! {
         SecretTrack, secret_tracks, Pair<SecretId, UnitName>, "secret-track",
             |r| Pair(r.secret.clone(), r.unit.clone());
         SecretShelf, secret_shelves, SecretOwner, "secret-shelf", |r| r.holder.clone();
+        SshKeys, ssh_keys, Only, "ssh-keys", |_| Only;
         StoragePool, storage_pools, PoolName, "storage-pool", |r| r.name.clone();
         Storage, storages, StorageId, "storage", |r| r.id.clone();
         StorageFacts, storage_facts, StorageId, "storage-facts", |r| r.storage.clone();

@@ -48,6 +48,7 @@ impl Refusal {
             "model" => refusal.hint("`muster models` lists those that you may see"),
             "cloud" => refusal.hint("`muster clouds` lists them"),
             "credential" => refusal.hint("`muster credentials` lists them"),
+            "ssh key" => refusal.hint("`muster ssh-keys` lists them"),
             "charm" => refusal.hint("`muster deploy ./FOLDER` brings the charm with it"),
             "relation" => refusal.hint("`muster status --relations` lists them"),
             "task" | "operation" => refusal.hint("`muster operations` lists them"),

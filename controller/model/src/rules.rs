@@ -21,6 +21,7 @@ mod resolve;
 mod resource;
 mod scale;
 pub(crate) mod secret;
+mod ssh_key;
 pub(crate) mod storage;
 
 use crate::access;
@@ -126,6 +127,8 @@ impl<'e> Deciding<'e> {
             ModelCommand::ConfigureModel { set, reset } => model::configure(self, set, reset),
             ModelCommand::ConstrainModel(constraints) => model::constrain(self, constraints),
             ModelCommand::GrantModel { user, access } => model::grant(self, user, *access),
+            ModelCommand::AddSshKeys(keys) => ssh_key::add(self, keys),
+            ModelCommand::RemoveSshKeys(names) => ssh_key::remove(self, names),
             ModelCommand::AddCharm(asked) => charm::add(self, asked),
             ModelCommand::Deploy(asked) => deploy::deploy(self, asked),
             ModelCommand::Refresh(asked) => refresh::refresh(self, asked),

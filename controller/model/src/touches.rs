@@ -11,6 +11,7 @@
 //! | leadership | who led and who leads |
 //! | unit | itself; if its life changed, whoever sees it in a relation |
 //! | machine, its addresses, who lives there | the units there |
+//! | keys of SSH | the machines, and no unit |
 //! | relation | the units of both ends |
 //! | databag | whoever sees the member in that relation; the member itself when it comes or goes |
 //! | secret | who manages it, and its readers when there is a newer revision |
@@ -26,7 +27,9 @@ use muster_charms::secret::SecretId;
 use crate::estate::{Batch, Estate};
 use crate::model::Model;
 use crate::name::{ApplicationName, MachineId, Member, ModelId, RelationId, UnitName};
-use crate::record::{Key, MachineFacts, Pair, Secret, SecretOwner, Storage, Task, TaskTarget};
+use crate::record::{
+    Key, Machine, MachineFacts, Pair, Secret, SecretOwner, Storage, Task, TaskTarget,
+};
 
 /// Who must look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,6 +100,11 @@ impl<'a> Seen<'a> {
             }
             Key::Unit(_, name) => self.unit(name),
             Key::Machine(_, id) | Key::Occupancy(_, id) => self.machine(*id),
+            Key::SshKeys(..) => {
+                for model in self.sides() {
+                    self.machines.extend(model.table::<Machine>().iter().map(|(id, _)| *id));
+                }
+            }
             Key::MachineFacts(_, id) => {
                 let addresses =
                     |m: &'a Model| m.table::<MachineFacts>().get(id).map(|f| &f.addresses);

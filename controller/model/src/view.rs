@@ -47,6 +47,8 @@ pub struct ViewRequest {
     pub task: Option<u32>,
     /// What the charms declare: options, actions, endpoints.
     pub charms: bool,
+    /// The keys of SSH.
+    pub ssh_keys: bool,
     /// Only these applications, comma-separated, with what belongs to them; empty is all.
     pub applications: String,
 }
@@ -88,6 +90,9 @@ pub struct ModelView {
     /// What the charms of the applications declare, if asked for.
     #[serde(default)]
     pub charms: BTreeMap<CharmUrl, muster_charms::Charm>,
+    /// The keys that let their bearers in on its machines, if asked for.
+    #[serde(default)]
+    pub ssh_keys: Vec<crate::ssh_key::SshKey>,
 }
 
 /// An application.

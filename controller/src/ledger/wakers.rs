@@ -31,6 +31,14 @@ impl Wakers {
         sender.subscribe()
     }
 
+    /// Lets whoever follows a machine look again, for what is in no record.
+    pub fn look_again(&self, model: ModelId, machine: MachineId) {
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = map.get(&(model, machine)) {
+            sender.send_modify(|_| {});
+        }
+    }
+
     /// Tells whoever follows the machines that were touched.
     pub(super) fn wake(&self, touched: &Touched, revision: Revision) {
         let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);

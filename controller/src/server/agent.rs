@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
 use muster_api::body::{EnrolBody, EnrolledBody, PresenceBody};
-use muster_api::client::LEASE_HEADER;
+use muster_api::client::{LEASE_HEADER, SHELLS_HEADER};
 use muster_api::route::Route;
 use muster_model::command::{Command, EstateCommand};
 use muster_model::goal::SnapshotRequest;
@@ -86,31 +86,51 @@ pub(super) async fn goal(
         else {
             return Err(Failure::refused(Refusal::not_found("machine", machine)));
         };
+        let shells = app.shells.due((model, machine));
         if let Some(goal) = there.newer_goal(machine, after, estate.revision()) {
             drop(held);
-            return Ok(leased(json(&goal)));
+            return Ok(leased(json(&goal), shells.count));
         }
+        if shells.count > 0 {
+            drop(held);
+            return Ok(leased(nothing_new(), shells.count));
+        }
+        let told_again = async {
+            match shells.again {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = told_again => {}
             changed = touched.changed() => if changed.is_err() {
                 // The entry was tidied away between two polls; follow again.
                 touched = app.ledger.wakers().follow(model, machine, estate.revision());
             },
             () = tokio::time::sleep_until(until) => {
                 drop(held);
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                return Ok(leased(response));
+                return Ok(leased(nothing_new(), 0));
             }
             () = app.shutdown.cancelled() => return Err(Failure::unavailable("it is ending")),
         }
     }
 }
 
+fn nothing_new() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// Until when the machine's units may believe that they lead, counted by the agent from when it
-/// asked. The lead is not given away before it has been silent for so long (R10).
-fn leased(mut response: Response<Body>) -> Response<Body> {
+/// asked. The lead is not given away before it has been silent for so long (R10). With it, how many
+/// shells wait to be taken.
+fn leased(mut response: Response<Body>, shells: u32) -> Response<Body> {
     let lease = u64::try_from(LEASE.as_millis()).unwrap_or(0);
     response.headers_mut().insert(LEASE_HEADER, HeaderValue::from(lease));
+    if shells > 0 {
+        response.headers_mut().insert(SHELLS_HEADER, HeaderValue::from(shells));
+    }
     response
 }
 

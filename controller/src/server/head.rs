@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
+use super::crowd::Seat;
+
 /// What a connection is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -59,16 +61,18 @@ impl Drop for Served {
     }
 }
 
-/// A connection's bytes; the first that come while it rests begin a head.
+/// A connection's bytes; the first that come while it rests begin a head. Its place in the crowd goes
+/// with it, also when the connection becomes the stream of a shell.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     inner: S,
     heads: Heads,
+    _seat: Seat,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(inner: S, heads: Heads) -> Watched<S> {
-        Watched { inner, heads }
+    pub(super) fn new(inner: S, heads: Heads, seat: Seat) -> Watched<S> {
+        Watched { inner, heads, _seat: seat }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use muster_api::route::{Admits, Route};
-use muster_model::access::access_of;
+use muster_model::access::{access_of, may};
 use muster_model::name::{MachineId, ModelId};
 use muster_model::record::{ControllerAccess, ModelAccess, Subject, TokenHash, User};
 use muster_model::{Caller, Refusal};
@@ -63,9 +63,22 @@ impl Session {
     pub(super) fn stands(&self, app: &App) -> Result<(), Failure> {
         let Some(hash) = self.token else { return Ok(()) };
         let now = identify(app, self.row, hash)?;
-        let Some(model) = self.model else { return Ok(()) };
+        match self.model {
+            Some(model) => now.admitted_to(app, model),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses whom the row does not admit to a model.
+    fn admitted_to(&self, app: &App, model: ModelId) -> Result<(), Failure> {
+        let needed = match self.row.admits {
+            Admits::ModelWriters => ModelAccess::Write,
+            _ => ModelAccess::Read,
+        };
+        let estate = app.ledger.estate();
+        let info = estate.model(model).and_then(muster_model::Model::info);
         let hidden = || Failure::refused(Refusal::not_found("model", model));
-        now.access(app, model).map(|_| ()).ok_or_else(hidden)
+        may(self.user()?, info.ok_or_else(hidden)?, needed).map_err(Failure::refused)
     }
 
     /// What the user may do to a model; none: not even know of it.
@@ -89,11 +102,11 @@ pub(super) fn admit(
     }
     let token = bearer(headers).ok_or_else(Failure::unauthenticated)?;
     let mut session = identify(app, row, identity::hash(token))?;
-    if row.admits == Admits::ModelReaders {
+    if matches!(row.admits, Admits::ModelReaders | Admits::ModelWriters) {
         let text = parts.first().map(String::as_str).unwrap_or_default();
         let hidden = || Failure::refused(Refusal::not_found("model", text));
         let model: ModelId = text.parse().map_err(|_| hidden())?;
-        session.access(app, model).ok_or_else(hidden)?;
+        session.admitted_to(app, model)?;
         session.model = Some(model);
     }
     Ok(session)
@@ -124,7 +137,7 @@ fn identify(app: &App, row: &'static Route, hash: TokenHash) -> Result<Session, 
         session.user.as_ref().is_some_and(|user| user.access == ControllerAccess::Superuser);
     let admitted = match (row.admits, &session.caller) {
         (Admits::Anyone, _)
-        | (Admits::Users | Admits::ModelReaders, Some(Caller::User(_)))
+        | (Admits::Users | Admits::ModelReaders | Admits::ModelWriters, Some(Caller::User(_)))
         | (Admits::Joiners, Some(Caller::Join { .. }))
         | (Admits::Machines, Some(Caller::Machine { .. }))
         | (Admits::UsersAndMachines, Some(Caller::User(_) | Caller::Machine { .. })) => true,

@@ -1,6 +1,7 @@
 //! A machine before its first start: its number, its record, and the files that make it itself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -8,10 +9,21 @@ use std::path::Path;
 use super::error::{SubstrateError, file};
 use super::host::HostSpec;
 use super::record::{self, MachineRecord, NetworkRecord, Thing, Wanted};
-use super::{APT_CACHE_PORT, Inner, Settings, cgroup, hold, launch, network, sources, tree};
+use super::{APT_CACHE_PORT, Inner, Settings, cgroup, hold, launch, network, sources, tool, tree};
 
 /// Where apt asks by which way it shall fetch.
 const APT_PROXY: &str = "/usr/lib/muster/apt-proxy";
+
+/// Where the machine's SSH server is told what is ours.
+const SSHD: &str = "/etc/ssh/sshd_config.d/20-muster.conf";
+
+/// The model's keys are let in beside those that somebody keeps on the machine. Its agent writes them
+/// there, whole (`muster add-ssh-key`).
+const AUTHORIZED: &str =
+    "AuthorizedKeysFile .ssh/authorized_keys /var/lib/juju/ssh/authorized_keys\n";
+
+/// The account that scripts log in as.
+const USUAL: &str = "ubuntu";
 
 /// Names the package cache while it answers: it ends with the controller, and apt shall not.
 fn apt_proxy(gateway: Ipv4Addr) -> String {
@@ -143,6 +155,13 @@ impl Inner {
             );
             write("/etc/apt/apt.conf.d/01muster", 0o644, proxy.as_bytes())?;
         }
+        write(SSHD, 0o644, AUTHORIZED.as_bytes())?;
+        account(merged)?;
+        write(
+            "/etc/sudoers.d/90-muster",
+            0o440,
+            format!("{USUAL} ALL=(ALL) NOPASSWD:ALL\n").as_bytes(),
+        )?;
         if !spec.authorized_keys.is_empty() {
             tree::folder_inside(merged, "/root/.ssh").map_err(file("make", merged))?;
             let keys = spec.authorized_keys.join("\n") + "\n";
@@ -153,6 +172,20 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// Makes the account that scripts written for Juju's machines log in as, unless the root has it. No
+/// password opens it.
+fn account(merged: &Path) -> Result<(), SubstrateError> {
+    let table = merged.join("etc/passwd");
+    let accounts = fs::read_to_string(&table).map_err(file("read", table))?;
+    if accounts.lines().any(|line| line.split(':').next() == Some(USUAL)) {
+        return Ok(());
+    }
+    let mut words = vec![merged.as_os_str(), "/usr/sbin/useradd".as_ref()];
+    let flags = ["--create-home", "--shell", "/bin/bash", "--password", "*", USUAL];
+    words.extend(flags.map(AsRef::<OsStr>::as_ref));
+    tool::run("chroot", &words).map(drop)
 }
 
 fn resolv(settings: &Settings) -> String {

@@ -55,8 +55,8 @@ async fn a_change_wakes_the_machine_that_it_concerns_and_no_other() {
         machine.tell(facts(machine.machine)).await;
     }
     let at = |goal: Option<muster_model::Goal>| goal.unwrap().revision;
-    let (first, _) = one.agent.goal(Revision::ZERO).await.unwrap();
-    let (second, _) = two.agent.goal(Revision::ZERO).await.unwrap();
+    let first = one.agent.goal(Revision::ZERO).await.unwrap().goal;
+    let second = two.agent.goal(Revision::ZERO).await.unwrap().goal;
     let (after_one, after_two) = (at(first), at(second));
     let polls = async { tokio::join!(one.agent.goal(after_one), two.agent.goal(after_two)) };
     let change = async {
@@ -69,12 +69,12 @@ async fn a_change_wakes_the_machine_that_it_concerns_and_no_other() {
         house.do_in(model, command).await.unwrap()
     };
     let ((woken, slept), reply) = tokio::join!(polls, change);
-    let (goal, lease) = woken.unwrap();
-    assert!(goal.unwrap().revision >= reply.revision);
-    assert!(lease.is_some(), "an answer renews the lease");
-    let (nothing, lease) = slept.unwrap();
-    assert!(nothing.is_none(), "the other machine was woken");
-    assert!(lease.is_some(), "an empty answer renews it too");
+    let woken = woken.unwrap();
+    assert!(woken.goal.unwrap().revision >= reply.revision);
+    assert!(woken.lease.is_some(), "an answer renews the lease");
+    let slept = slept.unwrap();
+    assert!(slept.goal.is_none(), "the other machine was woken");
+    assert!(slept.lease.is_some(), "an empty answer renews it too");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,13 +83,13 @@ async fn a_machine_is_given_a_goal_once_its_facts_are_known() {
     let model = house.model("one").await;
     let one = house.machine(model).await;
     house.hello(model, &[&one]).await;
-    let (goal, _) = one.agent.goal(Revision::ZERO).await.unwrap();
+    let goal = one.agent.goal(Revision::ZERO).await.unwrap().goal;
     assert!(goal.is_none(), "its unit may go without anybody asking it");
     let told = async { one.tell(facts(one.machine)).await };
     let (polled, ()) = tokio::join!(one.agent.goal(Revision::ZERO), told);
-    let goal = match polled.unwrap().0 {
+    let goal = match polled.unwrap().goal {
         Some(goal) => goal,
-        None => one.agent.goal(Revision::ZERO).await.unwrap().0.unwrap(),
+        None => one.agent.goal(Revision::ZERO).await.unwrap().goal.unwrap(),
     };
     assert!(goal.units.contains_key(&unit("hello/0")));
 }

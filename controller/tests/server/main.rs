@@ -11,5 +11,6 @@ mod matrix;
 mod power;
 mod repeats;
 mod secrets;
+mod shell;
 mod time;
 mod tls;

@@ -55,6 +55,7 @@ const EXPECTED: &[(&str, Name, &str)] = &[
     ("logs", Name::ModelLogs, "----?...?.xxxx"),
     ("sealing a content", Name::SecretSeal, "----?x..?.xxxx"),
     ("showing a content", Name::SecretContent, "----?xx.?.xxxx"),
+    ("a shell, without a stream", Name::Shell, "----?x!!?!xxxx"),
     ("state of a blob", Name::BlobState, "----xx....xxxx"),
     ("sending a blob", Name::BlobAppend, "----xx....xxxx"),
     ("reading a charm's blob", Name::BlobRead, "----?????..??x"),
@@ -68,6 +69,7 @@ const EXPECTED: &[(&str, Name, &str)] = &[
     ("secrets of a unit", Name::AgentSecrets, "----xxxxxx.xxx"),
     ("lines of a log", Name::AgentLogs, "----xxxxxx...x"),
     ("presence", Name::AgentPresence, "----xxxxxx...x"),
+    ("taking a shell, without a stream", Name::AgentShell, "----xxxxxx!!!x"),
 ];
 
 fn status(letter: char) -> u16 {

@@ -63,6 +63,18 @@ impl Hand {
         self.bare(&[word, "--model", &model]).args(rest)
     }
 
+    /// A call about the model that another program makes, such as `timeout 5`.
+    pub fn under(&self, program: &str, own: &[&str], args: &[&str]) -> Call {
+        let (word, rest) = args.split_first().unwrap_or((&"help", &[]));
+        let model = format!("{}:{}", self.controller, self.model);
+        let mut call = Call::new(program).args(own).arg(&self.program);
+        call = call.args([word, "--model", &model]).args(rest);
+        for (key, value) in &self.env {
+            call = call.env(key, value);
+        }
+        call
+    }
+
     /// What a person would type to do the same.
     pub fn line(&self, args: &[&str]) -> String {
         self.call(args).line().replacen(&*self.program.to_string_lossy(), "muster", 1)

@@ -13,6 +13,7 @@ use muster_agent::{RunEnd, RunError};
 use muster_api::AgentClient;
 use muster_api::body::{LogBatch, LogReceipt, PresenceBody};
 use muster_api::client::Endpoint;
+use muster_api::shell::Link;
 use muster_model::goal::{OwnedSecrets, Snapshot, SnapshotRequest};
 use muster_model::name::{MachineId, UnitName};
 use muster_model::record::{Sealed, SecretOwner, TokenHash};
@@ -181,6 +182,10 @@ impl Controller for Watched {
     ) -> BoxFuture<'a, Result<(), ControllerError>> {
         count(&self.traffic.presence);
         self.remote.presence(body)
+    }
+
+    fn shell(&self) -> BoxFuture<'_, Result<Option<Link>, ControllerError>> {
+        self.remote.shell()
     }
 
     fn addresses(&self) -> String {

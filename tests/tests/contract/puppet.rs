@@ -196,7 +196,13 @@ impl Puppet {
         }
         if !resting.is_empty() {
             let (machine, revision) = (self.machine, goal.revision);
-            self.tell(ReportBody::Rest { machine, revision, units: resting, left: BTreeMap::new() }).await?;
+            self.tell(ReportBody::Rest {
+                machine,
+                revision,
+                units: resting,
+                left: BTreeMap::new(),
+            })
+            .await?;
         } else if !goal.life.is_alive() && goal.units.is_empty() {
             self.tell(ReportBody::MachineDone { machine: self.machine }).await?;
         }

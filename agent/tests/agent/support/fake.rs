@@ -1,6 +1,6 @@
 //! The controller as a value in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use muster_agent::controller::{Bytestream, Controller, ControllerError, Polled};
 use muster_api::body::{LogBatch, LogLine, LogReceipt, PresenceBody};
+use muster_api::shell::Link;
 use muster_model::effects::{Settings as Map, apply_change};
 use muster_model::goal::{Bag, Goal, OwnedSecrets, Snapshot, SnapshotRequest};
 use muster_model::name::{Member, RelationId, UnitName};
@@ -51,6 +52,9 @@ pub(crate) struct State {
     /// Nothing is read.
     pub(crate) no_snapshots: bool,
     pub(crate) blob_reads: u32,
+    /// Shells that wait to be taken, and how many of them no poll has told of.
+    pub(crate) shells: VecDeque<Link>,
+    pub(crate) untold: u32,
 }
 
 impl Fake {
@@ -66,6 +70,16 @@ impl Fake {
             change(&mut state.goal);
             state.goal.revision = state.goal.revision.next();
         });
+    }
+
+    /// An operator asks for a shell: the operator's end.
+    pub(crate) fn shell(&self) -> Link {
+        let (own, theirs) = tokio::io::duplex(64 << 10);
+        self.change(|state| {
+            state.shells.push_back(Link::over(theirs));
+            state.untold += 1;
+        });
+        Link::over(own)
     }
 
     /// Whether its disk is full.
@@ -186,15 +200,21 @@ impl Controller for Fake {
             let mut changed = self.changed.subscribe();
             loop {
                 {
-                    let state = self.state.lock().unwrap();
+                    let mut state = self.state.lock().unwrap();
                     if state.down {
                         return Err(ControllerError::Passing(Box::from("down")));
+                    }
+                    let shells = std::mem::take(&mut state.untold);
+                    if shells > 0 {
+                        let lease = Some(sent + state.lease);
+                        return Ok(Polled { goal: None, lease, shells });
                     }
                     // Who is not known to be there is given nothing to do.
                     if state.goal.revision > after && state.known {
                         return Ok(Polled {
                             goal: Some(state.goal.clone()),
                             lease: Some(sent + state.lease),
+                            shells: 0,
                         });
                     }
                 }
@@ -316,6 +336,10 @@ impl Controller for Fake {
 
     fn presence<'a>(&'a self, _: &'a PresenceBody) -> BoxFuture<'a, Result<(), ControllerError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn shell(&self) -> BoxFuture<'_, Result<Option<Link>, ControllerError>> {
+        Box::pin(async move { Ok(self.state.lock().unwrap().shells.pop_front()) })
     }
 
     fn addresses(&self) -> String {

@@ -13,6 +13,7 @@ use muster_resources::Digest;
 use super::call::{CallError, Endpoint};
 use crate::body::{EnrolBody, EnrolledBody, LogBatch, LogReceipt, PresenceBody};
 use crate::route::Name;
+use crate::shell::Link;
 
 /// Until when a machine's units may believe that they lead.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,20 @@ pub struct Lease {
 
 /// The response header that carries the lease, in milliseconds.
 pub const LEASE_HEADER: &str = "muster-lease-ms";
+
+/// The header of a poll's answer that says how many shells wait to be taken; absent: none.
+pub const SHELLS_HEADER: &str = "muster-shells";
+
+/// What a poll came to.
+#[derive(Clone, Debug)]
+pub struct Polled {
+    /// The goal, if it is newer.
+    pub goal: Option<Goal>,
+    /// Until when units may believe that they lead, if the controller says so.
+    pub lease: Option<Lease>,
+    /// Shells that wait to be taken.
+    pub shells: u32,
+}
 
 /// How long the controller holds a poll with nothing new; the client waits somewhat longer.
 pub const POLL: Duration = Duration::from_secs(25);
@@ -55,7 +70,7 @@ impl AgentClient {
     ///
     /// # Errors
     /// If the controller cannot be reached or does not know the machine any more.
-    pub async fn goal(&self, after: Revision) -> Result<(Option<Goal>, Option<Lease>), CallError> {
+    pub async fn goal(&self, after: Revision) -> Result<Polled, CallError> {
         let sent = Instant::now();
         let request = self
             .endpoint
@@ -63,18 +78,19 @@ impl AgentClient {
             .query(&[("after", after.to_string())])
             .timeout(POLL + Duration::from_secs(10));
         let response = self.endpoint.send(request).await?;
-        let lease = response
-            .headers()
-            .get(LEASE_HEADER)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.parse().ok())
-            .map(|ms| Lease { until: sent + Duration::from_millis(ms) });
+        let number = |header| {
+            let value = response.headers().get(header)?.to_str().ok()?;
+            value.parse::<u64>().ok()
+        };
+        let lease = number(LEASE_HEADER);
+        let lease = lease.map(|ms| Lease { until: sent + Duration::from_millis(ms) });
+        let shells = number(SHELLS_HEADER).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         if response.status() == http::StatusCode::NO_CONTENT {
-            return Ok((None, lease));
+            return Ok(Polled { goal: None, lease, shells });
         }
         let bytes = response.bytes().await.map_err(|source| self.endpoint.unreachable(source))?;
         let goal = serde_json::from_slice(&bytes).map_err(CallError::Answer)?;
-        Ok((Some(goal), lease))
+        Ok(Polled { goal: Some(goal), lease, shells })
     }
 
     /// Tells the controller something.
@@ -132,5 +148,15 @@ impl AgentClient {
     pub async fn presence(&self, body: &PresenceBody) -> Result<(), CallError> {
         self.endpoint.send(self.endpoint.request(Name::AgentPresence, &[]).json(body)).await?;
         Ok(())
+    }
+
+    /// Takes the next shell that waits for this machine: the machine's end of its stream. None: none
+    /// waits any more.
+    ///
+    /// # Errors
+    /// If the controller cannot be reached.
+    pub async fn shell(&self) -> Result<Option<Link>, CallError> {
+        let request = self.endpoint.request(Name::AgentShell, &[]);
+        Ok(self.endpoint.upgrade(request).await?.map(Link::over))
     }
 }

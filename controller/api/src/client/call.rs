@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::body::Problem;
 use crate::route::{self, Method, Name};
+use crate::shell::PROTOCOL;
 use crate::trust::{SERVER_NAME, TrustError, client_config};
 
 /// How long a connection may take to come about.
@@ -129,8 +130,19 @@ impl Endpoint {
 
     /// Sends a request and answers the response if the controller served it.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, CallError> {
-        let response = request.send().await.map_err(|source| self.unreachable(source))?;
+        let response = self.answered(request).await?;
         if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        Err(CallError::Unavailable(format!("it answered {status}")))
+    }
+
+    /// Sends a request and answers the response unless it is a problem.
+    async fn answered(&self, request: RequestBuilder) -> Result<Response, CallError> {
+        let response = request.send().await.map_err(|source| self.unreachable(source))?;
+        let code = response.status();
+        if code.is_success() || code.is_informational() {
             return Ok(response);
         }
         let status = response.status();
@@ -142,6 +154,25 @@ impl Endpoint {
             Ok(Problem::Unavailable(text)) => CallError::Unavailable(text),
             Err(_) => CallError::Unavailable(format!("it answered {status}")),
         })
+    }
+
+    /// Sends a request for a shell's stream. None: there is none (204).
+    pub(crate) async fn upgrade(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<Option<reqwest::Upgraded>, CallError> {
+        let request = request
+            .header(http::header::CONNECTION, "upgrade")
+            .header(http::header::UPGRADE, PROTOCOL);
+        let response = self.answered(request).await?;
+        if response.status() == http::StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
+            let why = format!("it answered {} to a request for a stream", response.status());
+            return Err(CallError::Unavailable(why));
+        }
+        response.upgrade().await.map(Some).map_err(|source| self.unreachable(source))
     }
 
     /// Sends a request and reads the answer as JSON.

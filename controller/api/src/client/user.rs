@@ -14,6 +14,7 @@ use crate::body::{
     CloudsBody, ControllerBody, Submission, TeardownBody, TornDown, VersionBody, WhoamiBody,
 };
 use crate::route::Name;
+use crate::shell::{Link, Target};
 
 /// How often a command whose answer was lost is sent again; its id makes that safe.
 const TRIES: u32 = 3;
@@ -163,5 +164,18 @@ impl Client {
         let response = self.endpoint.send(request).await?;
         let endpoint = self.endpoint.clone();
         Ok(response.bytes_stream().map_err(move |source| endpoint.unreachable(source)))
+    }
+
+    /// A shell on a machine: the operator's end of its stream.
+    ///
+    /// # Errors
+    /// If the caller may not write to the model, there is no such unit or machine, or nobody takes the
+    /// shell there.
+    pub async fn shell(&self, model: ModelId, target: &Target) -> Result<Link, CallError> {
+        let request = self.endpoint.request(Name::Shell, &[&model.to_string()]).query(target);
+        match self.endpoint.upgrade(request).await? {
+            Some(stream) => Ok(Link::over(stream)),
+            None => Err(CallError::Unavailable("it gave no stream".to_owned())),
+        }
     }
 }

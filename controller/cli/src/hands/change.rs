@@ -68,6 +68,8 @@ fn tried(command: &ModelCommand) -> String {
             Some(unit) => format!("cannot resolve \"{unit}\""),
             None => "cannot resolve".to_owned(),
         },
+        ModelCommand::AddSshKeys(_) => "cannot add the ssh key".to_owned(),
+        ModelCommand::RemoveSshKeys(_) => "cannot remove the ssh key".to_owned(),
         ModelCommand::DetachStorage { storage, .. } => named("detach", storage),
         ModelCommand::AttachStorage { unit, .. } => format!("cannot attach storage to \"{unit}\""),
         ModelCommand::RemoveStorage { storage, .. } => named("remove", storage),

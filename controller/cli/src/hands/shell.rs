@@ -1,191 +1,198 @@
-//! `ssh` and `scp` over the agent's own connection: no port is opened, no key is needed.
+//! `ssh`: a shell on a machine, through the controller and the machine's agent.
 //!
-//! A command runs as a task on the machine, beside hooks and not behind them. Its streams come back
-//! whole when it is over. Files go through such a command too, with their digest, so that one that
-//! was cut short on the way is refused and not kept.
+//! ```text
+//! standard input ─thread─▶ frames ─▶ controller ─▶ agent ─▶ program
+//! standard output, error ◀─thread─ frames ◀───────────────────┘
+//! ```
+//!
+//! The streams of a terminal have threads of their own, since reading and writing there may take for
+//! ever; what has not been written yet is bounded by the shell's window.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use muster_model::command::{ModelCommand, TargetRef};
-use muster_resources::Digest;
+use std::io::{Read, Write};
+use std::sync::mpsc as std_mpsc;
+use std::thread;
 
-use super::files;
-use super::run::{ask, collect};
+use bytes::Bytes;
+use muster_api::shell::{
+    Door, Ended, Frame, Incoming, Outgoing, PIECE, Start, Stream, Target, Terminal,
+};
+use muster_model::command::TargetRef;
+use tokio::sync::mpsc;
+
+use super::openssh;
 use super::session::{Focus, Session};
-use crate::clock::Zone;
-use crate::commands::common::Patience;
-use crate::commands::shell::{Scp, Ssh, target};
+use super::terminal::{self, Raw};
+use crate::commands::shell::Ssh;
+use crate::desk::{Desk, Streams};
 use crate::failure::Failure;
-use crate::shape::action::Task;
 
-/// The largest file that `scp` carries: what a task's command and its results hold with room to
-/// spare. Larger ones are resources.
-const LARGEST: usize = 512 << 10;
+/// What OpenSSH exits with when it is itself that failed, and when a signal ended the command.
+const BROKEN: u8 = 255;
 
 pub(super) async fn ssh(session: &mut Session<'_>, act: &Ssh) -> Result<(), Failure> {
-    if act.command.is_empty() {
-        return Err(Failure::new(
-            "cannot open an interactive shell: the agent's connection carries commands only",
-        )
-        .hint("Give the command: muster ssh <unit> <command>"));
-    }
     let focus = session.focus().await?;
-    // As OpenSSH does: the words are joined and the shell there reads them.
-    let task = once(session, &focus, &act.target, act.command.join(" ")).await?;
-    session.desk.raw(task.stream("stdout"))?;
-    session.desk.raw_words(task.stream("stderr"));
-    match task.return_code() {
-        Some(0) => Ok(()),
-        Some(code) => Err(Failure {
-            code: u8::try_from(code).unwrap_or(255),
-            ..Failure::new(format!("exit status {code}"))
-        }),
-        None => {
-            Err(Failure::new(format!("the command did not end: {} {}", task.status, task.message)))
-        }
+    if !act.options.is_empty() {
+        return openssh::ssh(session, &focus, act).await;
     }
+    let is_terminal = session.desk.terminals.stdin;
+    let wanted = !act.stdio && act.pty.unwrap_or(is_terminal);
+    let door = if act.stdio {
+        Door::Server { key: openssh::own_key(session)?.1 }
+    } else {
+        // As OpenSSH does: the words are joined and the shell there reads them.
+        let command = (!act.command.is_empty()).then(|| act.command.join(" "));
+        Door::Shell { user: act.place.user.clone(), command }
+    };
+    let terminal = wanted.then(|| Terminal {
+        kind: session.desk.var("TERM").unwrap_or("dumb").to_owned(),
+        size: terminal::size(),
+    });
+    let (to, from) = open(&focus, &act.place.target, Start { door, terminal }).await?;
+    let raw = if wanted && is_terminal { Some(Raw::begin()?) } else { None };
+    let ended = attach(session.desk, (to, from), wanted).await;
+    drop(raw);
+    told(ended?)
 }
 
-async fn once(
-    session: &mut Session<'_>,
+/// Opens a shell and says what is wanted.
+pub(super) async fn open(
     focus: &Focus,
     place: &TargetRef,
-    command: String,
-) -> Result<Task, Failure> {
-    let targets = vec![place.clone()];
-    let command = ModelCommand::RunCommand {
-        targets,
-        command,
-        timeout_ms: None,
-        parallel: true,
-        execution_group: String::new(),
-    };
-    let asked = ask(focus, command).await?;
-    if asked.tasks.is_empty() {
-        let name = crate::commands::actions::named(place);
-        return Err(Failure::new(format!("{name} not found")));
-    }
-    let talk = std::mem::replace(&mut session.desk.talk, crate::desk::Talk::Quiet);
-    let views = collect(session, focus, &asked.tasks, Patience::Endless).await;
-    session.desk.talk = talk;
-    match views?.first() {
-        Some(view) => Ok(Task::of(view, &Zone::of(true))),
-        None => Err(Failure::new("the command left no result")),
-    }
+    start: Start,
+) -> Result<(Outgoing, Incoming), Failure> {
+    let target = Target::of(place).ok_or_else(|| Failure::new("several places at once"))?;
+    let link = focus.on.client.shell(focus.id, &target).await;
+    let (to, from, _) = link.map_err(|error| focus.on.failed(error))?.begin();
+    to.send(Frame::Start(start)).await.map_err(|gone| lost(&gone))?;
+    Ok((to, from))
 }
 
-/// One operand of `scp`.
-enum Place<'a> {
-    Here(&'a str),
-    There(TargetRef, &'a str),
+fn lost(why: &dyn std::error::Error) -> Failure {
+    let failure = Failure::tried("the connection to the machine is lost", why);
+    Failure { code: BROKEN, ..failure }
 }
 
-fn place(word: &str) -> Result<Place<'_>, Failure> {
-    match word.split_once(':') {
-        Some((host, path))
-            if !host.contains('/')
-                || host.split('/').count() == 2 && !host.starts_with(['.', '/']) =>
-        {
-            Ok(Place::There(target(host)?, path))
+/// The exit code of what ran, and a word if it is not zero (CLI contract §1.4).
+fn told(ended: Ended) -> Result<(), Failure> {
+    match ended {
+        Ended::Exit(0) => Ok(()),
+        Ended::Exit(code) => Err(Failure { code, ..Failure::new(openssh::error_code(code)) }),
+        Ended::Signal(signal) => {
+            Err(Failure { code: BROKEN, ..Failure::new(format!("killed by signal {signal}")) })
         }
-        _ => Ok(Place::Here(word)),
+        Ended::Refused(why) => {
+            Err(Failure { code: BROKEN, ..Failure::new(format!("no shell: {why}")) })
+        }
     }
 }
 
-pub(super) async fn scp(session: &mut Session<'_>, act: &Scp) -> Result<(), Failure> {
-    if let Some(option) = act.words.iter().find(|word| word.starts_with('-')) {
-        return Err(Failure::new(format!(
-            "option {option} is OpenSSH's; files go one by one over the agent's connection"
-        ))
-        .hint("For a folder: muster ssh <unit> tar … | tar …, or a resource."));
-    }
-    let Some((last, sources)) = act.words.split_last() else {
-        return Err(Failure::new("at least two arguments required"));
-    };
-    let focus = session.focus().await?;
-    let to = place(last)?;
-    for source in sources {
-        let name = source.rsplit(['/', ':']).next().unwrap_or_default();
-        match (place(source)?, &to) {
-            (Place::Here(from), Place::There(host, path)) => {
-                let bytes = files::read(&session.desk.path(from), LARGEST).map_err(|failure| {
-                    failure.hint("A large file is best attached as a resource.")
-                })?;
-                let digest = Digest::of(&bytes).to_string();
-                let command = format!(
-                    "to={path}; to=${{to:-.}}; [ -d \"$to\" ] && to=\"$to/{name}\"; new=\"$to.$$\"; base64 -d > \"$new\" <<'END' && [ \"$(sha256sum < \"$new\" | cut -d' ' -f1)\" = {hex} ] && mv \"$new\" \"$to\"\n{text}\nEND\n",
-                    path = quoted(path),
-                    name = name.replace(['"', '$', '`', '\\'], "_"),
-                    hex = digest.rsplit(':').next().unwrap_or_default(),
-                    text = STANDARD.encode(&bytes),
-                );
-                let task = once(session, &focus, host, command).await?;
-                ended(source, &task)?;
-            }
-            (Place::There(host, path), Place::Here(into)) => {
-                let path_word = quoted(path);
-                let command =
-                    format!("sha256sum < {path_word} | cut -d' ' -f1 && base64 -w0 < {path_word}");
-                let task = once(session, &focus, &host, command).await?;
-                ended(source, &task)?;
-                let bytes = received(task.stream("stdout")).ok_or_else(|| {
-                    Failure::new(format!("cannot copy {source}: it did not arrive whole"))
-                        .hint(format!("At most {LARGEST} bytes go this way."))
-                })?;
-                let mut file = session.desk.path(into);
-                if file.is_dir() {
-                    file.push(name);
+/// Output that was written, or why it was not.
+type Written = Result<(Stream, usize), std::io::Error>;
+
+/// Joins the desk's streams to a shell, until it has ended and all that it printed is written.
+async fn attach(
+    desk: &mut Desk,
+    (to, mut from): (Outgoing, Incoming),
+    on_terminal: bool,
+) -> Result<Ended, Failure> {
+    let Streams { input, out, err } = desk.lend();
+    let (pieces, to_write) = std_mpsc::channel();
+    let (done, mut written) = mpsc::unbounded_channel();
+    let writer = thread::spawn(move || write(out, err, &to_write, &done));
+    let (read, input_pieces) = mpsc::channel(4);
+    // It may read for ever; whoever ends the program ends it.
+    thread::spawn(move || read_all(input, &read));
+    let inputs = tokio::spawn(send_input(input_pieces, to.clone()));
+    let mut resized = terminal::resizes(on_terminal)?;
+    let mut failed = None;
+    let ended = loop {
+        tokio::select! {
+            frame = from.next() => match frame {
+                Ok(Some(Frame::Bytes(stream, bytes))) => {
+                    if pieces.send((stream, bytes)).is_err() {
+                        break Ok(Ended::Exit(BROKEN));
+                    }
                 }
-                std::fs::write(&file, bytes).map_err(|error| {
-                    Failure::tried(format!("cannot write `{}`", file.display()), &error)
-                })?;
-            }
-            _ => {
-                return Err(Failure::new(
-                    "one side must be on a machine (<unit>:<path>), the other here",
-                ));
+                Ok(Some(Frame::Ended(ended))) => break Ok(ended),
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let closed = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+                    break Err(lost(&closed));
+                }
+                Err(error) => break Err(lost(&error)),
+            },
+            Some(done) = written.recv() => match done {
+                // Whoever has gone says so in a frame, or is missed by the next one.
+                Ok((stream, count)) => if to.taken(stream, count).await.is_err() { continue },
+                Err(error) => {
+                    failed = Some(Failure::stream("standard output", &error));
+                    break Ok(Ended::Exit(BROKEN));
+                }
+            },
+            () = terminal::resized(&mut resized) => {
+                if to.send(Frame::Size(terminal::size())).await.is_err() { continue }
             }
         }
+    };
+    inputs.abort();
+    drop(pieces);
+    let (out, err) =
+        writer.join().map_err(|_| Failure::new("cannot write what the shell prints"))?;
+    desk.give_back(out, err);
+    while let Ok(done) = written.try_recv() {
+        if let Err(error) = done {
+            failed.get_or_insert(Failure::stream("standard output", &error));
+        }
     }
-    Ok(())
+    match failed {
+        Some(failure) => Err(failure),
+        None => ended,
+    }
 }
 
-fn ended(source: &str, task: &Task) -> Result<(), Failure> {
-    match task.return_code() {
-        Some(0) => Ok(()),
-        _ => {
-            Err(Failure::new(format!("cannot copy {source}: {}", task.stream("stderr").trim_end())))
+type Sink = Box<dyn Write + Send>;
+
+/// Writes what comes until nothing more does, and says of each piece that it was written.
+fn write(
+    mut out: Sink,
+    mut err: Sink,
+    pieces: &std_mpsc::Receiver<(Stream, Bytes)>,
+    done: &mpsc::UnboundedSender<Written>,
+) -> (Sink, Sink) {
+    for (stream, bytes) in pieces {
+        let to = if stream == Stream::Err { &mut err } else { &mut out };
+        let wrote = to.write_all(&bytes).and_then(|()| to.flush());
+        let broken = wrote.is_err();
+        if done.send(wrote.map(|()| (stream, bytes.len()))).is_err() || broken {
+            break;
+        }
+    }
+    (out, err)
+}
+
+fn read_all(mut input: Box<dyn Read + Send>, to: &mpsc::Sender<Bytes>) {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let count = match input.read(&mut buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            // What cannot be read has come to its end.
+            Ok(0) | Err(_) => return,
+            Ok(count) => count,
+        };
+        let bytes = Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default());
+        if to.blocking_send(bytes).is_err() {
+            return;
         }
     }
 }
 
-fn quoted(path: &str) -> String {
-    match path.strip_prefix("~/") {
-        Some(rest) => format!("~/'{}'", rest.replace('\'', "'\\''")),
-        None => format!("'{}'", path.replace('\'', "'\\''")),
+async fn send_input(mut pieces: mpsc::Receiver<Bytes>, to: Outgoing) {
+    while let Some(piece) = pieces.recv().await {
+        if to.bytes(Stream::In, piece).await.is_err() {
+            return;
+        }
     }
-}
-
-/// The bytes of a file that came as its digest and its text, if they are whole.
-fn received(stdout: &str) -> Option<Vec<u8>> {
-    let (hex, text) = stdout.split_once('\n')?;
-    let bytes = STANDARD.decode(text.trim_end()).ok()?;
-    Digest::of(&bytes).to_string().ends_with(hex.trim()).then_some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_does_not_arrive_whole_is_refused() {
-        let digest = Digest::of(b"hello").to_string();
-        let hex = digest.rsplit(':').next().unwrap();
-        assert_eq!(received(&format!("{hex}\naGVsbG8=")), Some(b"hello".to_vec()));
-        assert_eq!(received(&format!("{hex}\naGVsbA==")), None);
-        assert_eq!(received(""), None);
-        assert!(matches!(place("wiki/0:/etc/hosts"), Ok(Place::There(..))));
-        assert!(matches!(place("./a:b"), Ok(Place::Here(_))));
-        assert!(matches!(place("file"), Ok(Place::Here(_))));
+    if to.send(Frame::InputEnds).await.is_err() {
+        tracing::debug!("the shell has ended before its input did");
     }
 }

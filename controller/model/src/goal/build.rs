@@ -11,9 +11,10 @@ use crate::life::Life;
 use crate::model::Model;
 use crate::name::{MachineId, OptionName, StorageId, UnitName};
 use crate::record::{
-    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, StorageFacts, Task,
-    TaskTarget, Unit,
+    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Only, Pair, Resource, SshKeys,
+    StorageFacts, Task, TaskTarget, Unit,
 };
+use crate::ssh_key::SshKey;
 use crate::version::{Revision, Version};
 
 /// Options of the model that are proxies, as agents are told of them.
@@ -50,6 +51,7 @@ impl Model {
             units,
             discard: self.discards(record),
             tasks: self.task_goals(&TaskTarget::Machine(machine)),
+            ssh_keys: self.ssh_keys(),
         })
     }
 
@@ -65,6 +67,11 @@ impl Model {
     ) -> Option<Goal> {
         self.facts(machine)?;
         if self.touched_machine(machine) > after { self.goal(machine, revision) } else { None }
+    }
+
+    /// The keys that let their bearers in on the model's machines.
+    pub(crate) fn ssh_keys(&self) -> Vec<SshKey> {
+        self.table::<SshKeys>().get(&Only).map(|record| record.keys.clone()).unwrap_or_default()
     }
 
     /// Kept storage of a machine that is to be destroyed. On one that the substrate takes away all

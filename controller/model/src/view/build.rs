@@ -71,6 +71,7 @@ impl Model {
             operations: BTreeMap::new(),
             tasks: BTreeMap::new(),
             charms: BTreeMap::new(),
+            ssh_keys: if request.ssh_keys { self.ssh_keys() } else { Vec::new() },
         };
         self.add_extras(&mut view, request, &wanted);
         Some(view)
