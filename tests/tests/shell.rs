@@ -96,6 +96,8 @@ impl House {
             owner: None,
             config: BTreeMap::new(),
             constraints: Default::default(),
+            cloud: None,
+            region: None,
         };
         let Outcome::Model(model) = give(&client, Command::Estate(add)).await.outcome else {
             panic!("no model")
