@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use muster_api::client::Polled;
 use muster_api::{AgentClient, CallError, Client};
 use muster_controller::identity;
 use muster_model::command::{Command, EstateCommand};
@@ -129,12 +130,12 @@ impl Puppet {
                 () = stop.cancelled() => return,
             };
             match goal {
-                Ok((Some(goal), _)) => {
+                Ok(Polled { goal: Some(goal), .. }) => {
                     after = goal.revision;
                     // A report that is not taken is told again with the next goal.
                     drop(self.act(&goal).await);
                 }
-                Ok((None, _)) => {}
+                Ok(Polled { goal: None, .. }) => {}
                 Err(_) => return,
             }
         }
