@@ -286,7 +286,7 @@ fn take_down(
     if !scale.relations.is_empty() {
         return Ok(false);
     }
-    if !secret::clear(t, SecretOwner::Application(name.clone())) {
+    if !secret::clear(t, &SecretOwner::Application(name.clone())) {
         return Ok(false);
     }
     if let Some(model) = t.d.beneath() {
