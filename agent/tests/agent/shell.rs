@@ -132,7 +132,7 @@ async fn a_shell_whose_program_reads_nothing_is_ended_all_the_same() {
     // The operator's end closes while it waits for room.
     let text = host.left("pid");
     assert!(runs(&text));
-    drop(sending.abort());
+    sending.abort();
     drop(one);
     host.until_so("end of the program", || !runs(&text)).await;
     one = shell(&host, "exit 3").await;
