@@ -12,9 +12,11 @@ use muster_api::body::{LogBatch, LogReceipt, PresenceBody};
 use muster_api::client::Endpoint;
 use muster_api::shell::Link;
 use muster_api::{AgentClient, CallError};
-use muster_model::goal::{Goal, Snapshot, SnapshotRequest};
+use muster_model::goal::{Goal, OwnedSecrets, Snapshot, SnapshotRequest};
 use muster_model::name::UnitName;
-use muster_model::report::Receipt;
+use muster_model::record::{Sealed, SecretOwner};
+use muster_model::report::{Receipt, SecretWant};
+use muster_model::secret::{Content, SecretId};
 use muster_model::{Refusal, Report, Revision};
 use muster_resources::Digest;
 use thiserror::Error;
@@ -71,6 +73,29 @@ pub trait Controller: Debug + Send + Sync + 'static {
         unit: &'a UnitName,
         request: &'a SnapshotRequest,
     ) -> BoxFuture<'a, Result<Snapshot, ControllerError>>;
+
+    /// Has a content sealed for the next revision of a secret that a unit manages; `owner` is whose a
+    /// new one will be.
+    fn seal<'a>(
+        &'a self,
+        unit: &'a UnitName,
+        id: &'a SecretId,
+        owner: Option<&'a SecretOwner>,
+        content: &'a Content,
+    ) -> BoxFuture<'a, Result<Sealed, ControllerError>>;
+
+    /// What a unit may read of a secret, which the controller remembers. Safe to repeat.
+    fn read_secret<'a>(
+        &'a self,
+        unit: &'a UnitName,
+        want: &'a SecretWant,
+    ) -> BoxFuture<'a, Result<Content, ControllerError>>;
+
+    /// The secrets of a unit and of its application, without their contents.
+    fn owned_secrets<'a>(
+        &'a self,
+        unit: &'a UnitName,
+    ) -> BoxFuture<'a, Result<OwnedSecrets, ControllerError>>;
 
     /// Fetches bytes from `offset` on.
     fn blob<'a>(
@@ -138,6 +163,31 @@ impl Controller for Remote {
         request: &'a SnapshotRequest,
     ) -> BoxFuture<'a, Result<Snapshot, ControllerError>> {
         Box::pin(async move { Ok(self.client.snapshot(unit, request).await?) })
+    }
+
+    fn seal<'a>(
+        &'a self,
+        unit: &'a UnitName,
+        id: &'a SecretId,
+        owner: Option<&'a SecretOwner>,
+        content: &'a Content,
+    ) -> BoxFuture<'a, Result<Sealed, ControllerError>> {
+        Box::pin(async move { Ok(self.client.seal(unit, id, owner, content).await?) })
+    }
+
+    fn read_secret<'a>(
+        &'a self,
+        unit: &'a UnitName,
+        want: &'a SecretWant,
+    ) -> BoxFuture<'a, Result<Content, ControllerError>> {
+        Box::pin(async move { Ok(self.client.read_secret(unit, want).await?) })
+    }
+
+    fn owned_secrets<'a>(
+        &'a self,
+        unit: &'a UnitName,
+    ) -> BoxFuture<'a, Result<OwnedSecrets, ControllerError>> {
+        Box::pin(async move { Ok(self.client.owned_secrets(unit).await?) })
     }
 
     fn blob<'a>(

@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_charms::version;
+use muster_charms::JUJU_VERSION;
 use muster_console::flags::{self, Flag, Line, Order, Reading, Usage};
 use muster_console::outcome::error_line;
 use muster_model::Version;
@@ -91,7 +91,7 @@ pub fn version(words: impl IntoIterator<Item = OsString>) -> u8 {
         "aarch64" => "arm64",
         other => other,
     };
-    let text = format!("{}-{}-{arch}\n", version::JUJU, system());
+    let text = format!("{JUJU_VERSION}-{}-{arch}\n", system());
     u8::from(io::stdout().lock().write_all(text.as_bytes()).is_err())
 }
 
@@ -393,6 +393,7 @@ mod tests {
         }
     }
 
+    /// Hook contract A14.
     #[test]
     fn a14_the_unit_may_be_named_in_three_ways_or_left_out() {
         assert_eq!(unit("unit-my-db2-0").unwrap().to_string(), "my-db2/0");

@@ -12,9 +12,15 @@ use thiserror::Error;
 use crate::controller::{Bytestream, ControllerError};
 use crate::world::World;
 
-/// Tries for a blob that the controller does not have yet, and how long between (hook contract,
-/// section 1.12): together some half a minute.
+/// Tries for a blob that the controller does not have yet (hook contract, section 1.12).
 const TRIES: u32 = 10;
+
+/// How long to wait after so many tries: from 200 milliseconds to eight seconds, together half a
+/// minute.
+fn pause(tries: u32) -> Duration {
+    let doubled = Duration::from_millis(200) * (1 << tries.saturating_sub(1).min(6));
+    doubled.min(Duration::from_secs(8))
+}
 
 /// Why a blob is not here.
 #[derive(Debug, Error)]
@@ -53,9 +59,8 @@ pub(crate) async fn blob(
             Err(FetchError::Call { source, .. })
                 if tries < TRIES && !matches!(source, ControllerError::Broken(_)) =>
             {
-                let wait = Duration::from_millis(200) * (1 << (tries - 1).min(5));
                 tracing::debug!(%digest, "a blob is asked for again");
-                tokio::time::sleep(wait).await;
+                tokio::time::sleep(pause(tries)).await;
             }
             Err(error) => return Err(error),
         }
@@ -134,4 +139,16 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, FetchError> {
     tokio::task::spawn_blocking(work).await.map_err(FetchError::Broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hook contract C20.
+    #[test]
+    fn c20_a_blob_is_asked_for_ten_times_and_ever_more_seldom() {
+        let waits: Vec<u128> = (1..TRIES).map(|tries| pause(tries).as_millis()).collect();
+        assert_eq!(waits, [200, 400, 800, 1600, 3200, 6400, 8000, 8000, 8000]);
+    }
 }

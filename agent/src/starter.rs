@@ -69,15 +69,18 @@ impl Order {
 }
 
 /// Joins the groups whose `cgroup.procs` the arguments name, and becomes what standard input says.
-/// Returns if that fails, or if nothing is said: then there is no hook to run.
+/// Returns if that fails, or if nothing is said: then there is no hook to run. Only the first group must
+/// be joined, the others only count what is in it.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     if let Err(error) = rustix::process::setsid() {
         return fail("cannot start a session", &error.into());
     }
-    for group in args {
-        if let Err(error) = std::fs::write(&group, "0") {
-            return fail("cannot join the control group", &error);
+    for (number, group) in args.into_iter().enumerate() {
+        let Err(error) = std::fs::write(&group, "0") else { continue };
+        let failed = fail("cannot join the control group", &error);
+        if number == 0 {
+            return failed;
         }
     }
     let order = match wire::read(io::stdin().lock()) {

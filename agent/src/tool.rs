@@ -70,7 +70,7 @@ pub(crate) fn cwd() -> String {
 /// Whether the tool takes standard input with these words. All others leave it alone: a `while read`
 /// loop that calls them goes on (hook contract, section 3.4).
 fn reads_stdin(name: &str, args: &[String]) -> bool {
-    if !matches!(name, "relation-set" | "state-set") {
+    if !matches!(name, "relation-set" | "state-set" | "secret-add" | "secret-set") {
         return false;
     }
     let mut before = "";
@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(refused, "argument \"caf\\xE9 au lait\" is not UTF-8");
     }
 
+    /// Hook contract E22.
     #[test]
     fn e22_only_a_file_dash_takes_standard_input() {
         let reads = |line: &str| {
@@ -140,6 +141,8 @@ mod tests {
         };
         assert!(reads("relation-set -r 1 --file -"));
         assert!(reads("state-set --file=- a=b"));
+        assert!(reads("secret-add --label x --file -") && reads("secret-set id --file=-"));
+        assert!(!reads("secret-get --file -"));
         assert!(!reads("config-get key"));
         assert!(!reads("relation-set a=b"));
         assert!(!reads("relation-set --file x -"));

@@ -13,6 +13,7 @@ mod port;
 mod reboot;
 mod relation;
 mod resource;
+mod secret;
 mod settings_file;
 mod state;
 mod status;
@@ -30,6 +31,7 @@ use crate::wire::{Answer, Call};
 
 pub(crate) use network::bag_keys;
 pub(crate) use port::remove as remove_port;
+pub(crate) use secret::Secrets;
 
 /// One tool: how its line is read. What it does is in [`perform`].
 const TABLE: &[&Usage] = &[
@@ -57,6 +59,14 @@ const TABLE: &[&Usage] = &[
     &relation::SET,
     &resource::GET,
     &resource::UNPACK,
+    &secret::ADD,
+    &secret::GET,
+    &secret::GRANT,
+    &secret::IDS,
+    &secret::INFO,
+    &secret::REMOVE,
+    &secret::REVOKE,
+    &secret::SET,
     &state::DELETE,
     &state::GET,
     &state::SET,
@@ -209,6 +219,14 @@ async fn perform(
         "relation-set" => relation::set(context, line, caller).await,
         "resource-get" => resource::get(context, line).await,
         "resource-unpack" => resource::unpack(context, line, caller).await,
+        "secret-add" => secret::add(context, line, caller).await,
+        "secret-get" => secret::get(context, line).await,
+        "secret-grant" => secret::grant(context, line).await,
+        "secret-ids" => secret::ids(context, line).await,
+        "secret-info-get" => secret::info(context, line).await,
+        "secret-remove" => secret::remove(context, line).await,
+        "secret-revoke" => secret::revoke(context, line).await,
+        "secret-set" => secret::set(context, line, caller).await,
         "state-delete" => state::delete(context, line),
         "state-get" => state::get(context, line),
         "state-set" => state::set(context, line, caller),
@@ -229,11 +247,12 @@ mod tests {
     #[test]
     fn e26_what_is_not_offered_is_absent() {
         assert!(is_tool("config-get"));
-        for absent in ["function-get", "secret-get", "pod-spec-set", "k8s-raw-set", "add-metric"] {
+        for absent in ["function-get", "pod-spec-set", "k8s-raw-set", "add-metric"] {
             assert!(!is_tool(absent), "{absent}");
         }
     }
 
+    /// Hook contract T08.
     #[test]
     fn t08_the_help_of_relation_set_names_the_file() {
         assert!(relation::SET.help("").contains("--file"));

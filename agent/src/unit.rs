@@ -13,7 +13,9 @@ use muster_model::goal::Goal;
 use muster_model::name::{StorageId, TaskId, UnitName};
 use muster_model::record::Resolve;
 use muster_model::{Effects, Seq};
-use muster_resolver::{Inputs, Local, Next, Progress, Seen, TaskProgress, next, parked, recover};
+use muster_resolver::{
+    Inputs, Local, Next, Progress, Seen, TaskProgress, next, parked, recover, tick_delay,
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -321,8 +323,7 @@ impl Unit {
     /// Puts the next `update-status` off by the model's interval, a fifth more or less.
     pub(crate) fn next_tick(&mut self) {
         let interval = self.goal.as_ref().map_or(300_000, |goal| goal.settings.update_status_ms);
-        let parts = 800 + u64::from(random::thousandth()) * 2 / 5;
-        let wait = Duration::from_millis(interval.saturating_mul(parts) / 1000);
+        let wait = tick_delay(Duration::from_millis(interval), random::thousandth());
         self.seen.tick = Some(self.world.clock.now() + wait);
     }
 
@@ -408,6 +409,7 @@ impl Unit {
             relations,
             cache: self.cache.clone(),
             effects: Effects::default(),
+            secrets: Default::default(),
             action: Default::default(),
             reboot: None,
             storage: self.locations.clone(),

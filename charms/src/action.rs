@@ -139,6 +139,7 @@ mod tests {
         action.params(given).map(Value::Object).map_err(|e| e.to_string())
     }
 
+    /// Hook contract C12.
     #[test]
     fn c12_reserved_names_and_references_are_refused() {
         assert!(actions("juju-x: {}").is_err());
@@ -153,6 +154,7 @@ mod tests {
         assert!(actions("a: []").is_err());
     }
 
+    /// Hook contract C13.
     #[test]
     fn c13_defaults_are_filled_into_params() {
         let all = actions(

@@ -161,6 +161,7 @@ mod tests {
         Features::from([("juju".to_owned(), Some(Version::new(3, 6, 0)))])
     }
 
+    /// Hook contract C14.
     #[test]
     fn c14_assumptions_hold_or_say_which_does_not() {
         let met = |text: &str| unmet(&list(text).unwrap(), &machine()).is_empty();

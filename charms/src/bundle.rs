@@ -125,7 +125,7 @@ pub struct Exposure {
     /// Spaces.
     pub spaces: Vec<String>,
     /// Networks.
-    pub cidrs: Vec<String>,
+    pub cidrs: Vec<crate::Cidr>,
 }
 
 /// What an application offers to other models.

@@ -155,6 +155,7 @@ mod tests {
         assert!(charm.endpoint(&"web".parse().unwrap()).is_none());
     }
 
+    /// Hook contract C16.
     #[test]
     fn c16_hooks_that_get_the_execute_bit_are_those_it_can_receive() {
         let names = charm().hook_names();

@@ -16,6 +16,7 @@ pub mod action;
 pub mod assumes;
 pub mod bundle;
 pub mod charm;
+pub mod cidr;
 pub mod endpoint;
 pub mod hook;
 pub mod lint;
@@ -35,6 +36,7 @@ pub mod yaml;
 pub use action::Action;
 pub use bundle::Bundle;
 pub use charm::{Charm, Format};
+pub use cidr::Cidr;
 pub use endpoint::{Endpoint, Scope};
 pub use hook::HookKind;
 pub use manifest::Base;
@@ -43,7 +45,7 @@ pub use option::{CharmOption, OptionKind, OptionValue};
 pub use resource::{ResourceKind, ResourceSpec};
 pub use storage::{StorageDirective, StorageKind, StorageSpec};
 pub use tree::Tree;
-pub use version::Version;
+pub use version::{JUJU_VERSION, Version};
 
 /// Whether a value is its type's default; such fields are left out of what is kept.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

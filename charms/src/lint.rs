@@ -75,6 +75,8 @@ pub enum Finding {
     UnknownKey(String),
     /// It provides nothing.
     ProvidesNothing,
+    /// Two names that are one on a file system that is blind to case or to Unicode forms.
+    FoldAlike(String, String),
 }
 
 impl Finding {
@@ -93,6 +95,7 @@ impl Finding {
             | Finding::OptionWithout { .. }
             | Finding::StrayConfigKey(_)
             | Finding::LongSummary(_)
+            | Finding::FoldAlike(..)
             | Finding::NoTags => Level::Warning,
             Finding::Missing(file) if *file == "icon.svg" => Level::Info,
             Finding::Missing(_) => Level::Warning,
@@ -131,6 +134,12 @@ impl fmt::Display for Finding {
                 write!(f, "unknown key `{key}`")
             }
             Finding::ProvidesNothing => f.write_str("the charm provides nothing"),
+            Finding::FoldAlike(one, other) => {
+                write!(
+                    f,
+                    "{one} and {other} are one name where letters' case or form is not told apart"
+                )
+            }
         }
     }
 }
@@ -189,6 +198,7 @@ impl Finding {
             Finding::NoDisplayName => "display-name",
             Finding::Series => "series",
             Finding::ProvidesNothing => "provides",
+            Finding::FoldAlike(..) => "name",
         }
     }
 
@@ -224,6 +234,7 @@ impl Finding {
             Finding::NoDisplayName => "add `display-name`".into(),
             Finding::Series => "say the bases in manifest.yaml".into(),
             Finding::ProvidesNothing => "add `provides` if others are to relate to it".into(),
+            Finding::FoldAlike(..) => "rename one of the two".into(),
         }
     }
 }

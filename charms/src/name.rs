@@ -229,6 +229,7 @@ impl fmt::Display for Role {
 mod tests {
     use super::*;
 
+    /// Hook contract N01.
     #[test]
     fn n01_application_names() {
         for good in ["a", "a1-b", "my-db2", "mysql"] {
@@ -249,6 +250,7 @@ mod tests {
         }
     }
 
+    /// Hook contract C12.
     #[test]
     fn c12_reserved_action_names_are_refused() {
         assert!("juju-x".parse::<ActionName>().is_err());

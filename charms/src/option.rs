@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::is_default;
 use crate::name::OptionName;
+use crate::secret::SecretUri;
 use crate::yaml::{Field, FieldError, Node, Value};
 
 /// The type of an option.
@@ -143,7 +144,8 @@ impl OptionKind {
             OptionKind::Float => float(text).map(OptionValue::Float).ok_or_else(bad),
             OptionKind::Boolean => boolean(text).map(OptionValue::Boolean).ok_or_else(bad),
             OptionKind::Secret => {
-                if text.is_empty() || text.starts_with("secret:") && text.len() > "secret:".len() {
+                let is_uri = text.starts_with("secret:") && text.parse::<SecretUri>().is_ok();
+                if text.is_empty() || is_uri {
                     Ok(OptionValue::String(text.to_owned()))
                 } else {
                     Err(BadValue::NoSecret(shown(text)))

@@ -1,7 +1,14 @@
-//! How secrets and their parts are called (hook contract, section 2).
+//! Secrets: how they and their parts are called (hook contract, section 2), what they hold and how
+//! that is written.
+
+mod given;
+mod plain;
 
 use std::fmt;
 use std::str::FromStr;
+
+pub use given::{BadGiven, Given, Givens, from_file, from_words};
+pub use plain::{BadContent, Content, MAX_BYTES, MAX_KEYS, Plain};
 
 use crate::name::BadName;
 
@@ -13,6 +20,21 @@ crate::name_type! {
 crate::name_type! {
     /// A secret's id: twenty digits and lower-case letters.
     SecretId, "secret id", id
+}
+
+impl SecretId {
+    /// The id that 100 of these random bits make, in the letters `0-9a-v` that Juju's ids have.
+    #[must_use]
+    pub fn from_random(mut bits: u128) -> SecretId {
+        const LETTERS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+        let mut text = String::with_capacity(20);
+        for _ in 0..20 {
+            let letter = usize::try_from(bits % 32).unwrap_or(0);
+            text.push(LETTERS.get(letter).copied().map_or('0', char::from));
+            bits /= 32;
+        }
+        SecretId(text.into())
+    }
 }
 
 /// `[a-z](?:-?[a-z0-9]){2,}`: three characters at least, no double or trailing hyphen.
@@ -92,6 +114,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_random_id_is_one() {
+        for bits in [0, u128::MAX, 0x1234_5678_9abc_def0_1234_5678_9abc_def0] {
+            let id = SecretId::from_random(bits);
+            assert_eq!(id.as_str().parse(), Ok(id));
+        }
+        assert_ne!(SecretId::from_random(31), SecretId::from_random(32));
+    }
+
+    /// Hook contract N04.
+    #[test]
     fn n04_all_five_forms_of_a_secret_uri_are_read() {
         let id = "9m4e2mr0ui3e8a215n4g";
         let model = "8419cd78-4993-4c3a-928e-c646226beeee";
@@ -118,6 +150,7 @@ mod tests {
         }
     }
 
+    /// Hook contract N05.
     #[test]
     fn n05_secret_keys() {
         for good in ["abc", "a-b-c", "tls-key", "a12"] {

@@ -47,8 +47,20 @@ exec /usr/bin/env python3 ./src/charm.py
 pub struct Split {
     /// The charm's files.
     pub tree: Tree,
-    /// What the build file asks for and is not done.
-    pub undone: Vec<String>,
+    /// Parts that the build file asks for and that are not carried out.
+    pub undone: Vec<Undone>,
+}
+
+/// A part of a build file that would put files into the charm.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "part `{part}` (plugin {plugin}) is not carried out: the charm must bring what it would install"
+)]
+pub struct Undone {
+    /// The part's name.
+    pub part: String,
+    /// What would build it, such as `charm` or `reactive`.
+    pub plugin: String,
 }
 
 /// Why a folder cannot be split.
@@ -73,9 +85,20 @@ pub enum SplitError {
     },
 }
 
-/// The charm that `folder` packs to; the same folder where it has no build file.
+/// Whether `folder` has a build file that must be split before it is a charm. A charm that was split
+/// may still have its build file beside what was made of it.
+#[must_use]
+pub fn is_needed(folder: &Tree) -> bool {
+    let has = |name: &str| folder.get(name).is_some();
+    has(BUILD_FILE) && !(has("metadata.yaml") && has("manifest.yaml"))
+}
+
+/// The charm that `folder` packs to; the same folder where nothing is to be split.
 pub fn split(folder: &Tree) -> Result<Split, SplitError> {
     let mut split = Split { tree: folder.clone(), undone: Vec::new() };
+    if !is_needed(folder) {
+        return Ok(split);
+    }
     let Some(bytes) = folder.text(BUILD_FILE) else { return Ok(split) };
     let node = parse(BUILD_FILE, bytes, &Limits::FILE)?;
     let root = Field::root(BUILD_FILE, &node);
@@ -102,17 +125,21 @@ pub fn split(folder: &Tree) -> Result<Split, SplitError> {
             put(&mut split.tree, "manifest.yaml", manifest(&bases))?;
         }
     }
+    let mut entry = "src/charm.py".to_owned();
     for (name, part) in root.get("parts")?.map_or(Ok(Vec::new()), |parts| parts.entries())? {
         let plugin = part.get("plugin")?.map_or(Ok(name.to_owned()), |p| p.scalar())?;
+        if let Some(field) = part.get("charm-entrypoint")? {
+            entry = field.text()?.to_owned();
+        }
         if !matches!(plugin.as_str(), "dump" | "nil") {
-            split.undone.push(format!(
-                "part `{name}` (plugin {plugin}): the charm must bring what it would install"
-            ));
+            split.undone.push(Undone { part: name.to_owned(), plugin });
         }
     }
-    let entry = folder.get("dispatch").is_some() || folder.below("hooks").next().is_some();
-    if !entry && folder.get("src/charm.py").is_some() {
-        lay(&mut split.tree, "dispatch", Item::program(DISPATCH.as_bytes()))?;
+    let has_own = folder.get("dispatch").is_some() || folder.below("hooks").next().is_some();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !has_own && folder.get(&entry).is_some() && entry.chars().all(plain) {
+        let text = DISPATCH.replace("src/charm.py", &entry);
+        lay(&mut split.tree, "dispatch", Item::program(text.into_bytes()))?;
     }
     split.tree.remove(BUILD_FILE);
     Ok(split)
@@ -174,7 +201,10 @@ fn bases(root: &Field<'_>) -> Result<Vec<Base>, FieldError> {
     let architectures = platforms(root)?;
     if let Some(field) = root.get("base")? {
         let mut base: Base = field.parse()?;
-        base.architectures = architectures.iter().filter_map(|(_, a)| a.clone()).collect();
+        for (_, architecture) in architectures {
+            let new = architecture.filter(|name| !base.architectures.contains(name));
+            base.architectures.extend(new);
+        }
         add(base);
     } else {
         for (base, architecture) in architectures {
@@ -197,17 +227,32 @@ fn base(field: &Field<'_>) -> Result<Base, FieldError> {
 
 type Platform = (Option<Base>, Option<String>);
 
-/// `amd64:`, or `ubuntu@22.04:amd64:`.
+/// `amd64:`, or `ubuntu@22.04:amd64:`, or any name with what it is built for below it.
 fn platforms(root: &Field<'_>) -> Result<Vec<Platform>, FieldError> {
     let Some(platforms) = root.get("platforms")? else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for (name, field) in platforms.entries()? {
-        match name.split_once(':') {
-            Some((base, architecture)) => {
-                all.push((Some(field.parse_key(base)?), Some(architecture.to_owned())));
+        let said = match field.node().value {
+            Value::Map(_) => field.get("build-for")?.or(field.get("build-on")?),
+            _ => None,
+        };
+        let targets = match said {
+            // One may stand for a list of one.
+            Some(said) if said.node().as_str().is_some() => vec![said.text()?.to_owned()],
+            Some(said) => {
+                said.items()?.iter().map(|item| item.scalar()).collect::<Result<_, _>>()?
             }
-            None if name.contains('@') => all.push((Some(field.parse_key(name)?), None)),
-            None => all.push((None, Some(name.to_owned()))),
+            None => vec![name.to_owned()],
+        };
+        for target in targets {
+            let (base, architecture) = match target.split_once(':') {
+                Some((base, architecture)) => (Some(field.parse_key(base)?), Some(architecture)),
+                None if target.contains('@') => (Some(field.parse_key(&target)?), None),
+                None => (None, Some(target.as_str())),
+            };
+            // `all` is no processor: the charm does not care.
+            let architecture = architecture.filter(|name| *name != "all").map(str::to_owned);
+            all.push((base, architecture));
         }
     }
     Ok(all)
@@ -269,6 +314,7 @@ config: {options: {port: {type: int, default: 80}}}
 actions: {backup: {params: {to: {type: string}}}}
 ";
 
+    /// Hook contract C18.
     #[test]
     fn c18_a_build_file_is_split_into_a_charm() {
         let split = split(&folder(&[("charmcraft.yaml", BUILD), ("src/charm.py", "")])).unwrap();
@@ -280,7 +326,33 @@ actions: {backup: {params: {to: {type: string}}}}
         assert!(charm.metadata.endpoints.contains_key("db"));
         assert!(matches!(split.tree.get("dispatch"), Some(Item::File { mode: 0o755, .. })));
         assert!(split.tree.get(BUILD_FILE).is_none());
-        assert_eq!(split.undone.len(), 1, "{:?}", split.undone);
+        let undone = Undone { part: "charm".into(), plugin: "charm".into() };
+        assert_eq!(split.undone, [undone]);
+        // Split once more, with or without its build file, it stays what it is.
+        let mut again = split.tree.clone();
+        assert_eq!(super::split(&again).unwrap().tree, split.tree);
+        again.insert(BUILD_FILE, Item::file(BUILD.as_bytes())).unwrap();
+        assert!(!is_needed(&again));
+        assert_eq!(super::split(&again).unwrap().tree, again);
+    }
+
+    #[test]
+    fn a_part_may_name_another_entry_point() {
+        let build = |entry: &str| {
+            format!(
+                "name: a\nsummary: s\ndescription: d\nbase: ubuntu@24.04\nparts: {{my: {{plugin: uv, charm-entrypoint: '{entry}'}}}}"
+            )
+        };
+        let dispatch = |entry: &str| {
+            let build = build(entry);
+            let files = folder(&[("charmcraft.yaml", &build), (entry, ""), ("src/charm.py", "")]);
+            let tree = split(&files).unwrap().tree;
+            let text =
+                tree.text("dispatch").map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+            text.and_then(|text| Some(text.lines().last()?.to_owned()))
+        };
+        assert_eq!(dispatch("src/app.py").unwrap(), "exec /usr/bin/env python3 ./src/app.py");
+        assert_eq!(dispatch("src/a;b.py"), None, "no shell word");
     }
 
     #[test]
@@ -316,5 +388,24 @@ actions: {backup: {params: {to: {type: string}}}}
             Charm::read(&split(&folder(&[("charmcraft.yaml", build)])).unwrap().tree).unwrap();
         assert_eq!(charm.bases.len(), 2);
         assert_eq!(charm.bases[0].architectures, ["amd64", "arm64"]);
+    }
+
+    #[test]
+    fn platforms_may_have_any_name_and_say_what_they_are_for() {
+        let bases = |rest: &str| {
+            let build = format!("name: a\nsummary: s\ndescription: d\n{rest}");
+            let tree = split(&folder(&[("charmcraft.yaml", &build)])).unwrap().tree;
+            let bases = Charm::read(&tree).unwrap().bases;
+            let one = |base: &Base| format!("{base} {}", base.architectures.join(","));
+            bases.iter().map(one).collect::<Vec<_>>().join("; ")
+        };
+        let named = "base: ubuntu@22.04\nplatforms: {here: {build-on: [amd64, arm64], build-for: [arm64]}, there: {build-on: amd64}}";
+        assert_eq!(bases(named), "ubuntu@22.04/stable arm64,amd64");
+        let several = "platforms: {jammy: {build-on: ['ubuntu@22.04:amd64'], build-for: ['ubuntu@22.04:amd64']}, noble: {build-on: ['ubuntu@24.04:amd64'], build-for: ['ubuntu@24.04:all']}}";
+        assert_eq!(bases(several), "ubuntu@22.04/stable amd64; ubuntu@24.04/stable ");
+        assert_eq!(
+            bases("base: debian@12\nplatforms: {all: {build-on: [amd64], build-for: all}}"),
+            "debian@12/stable "
+        );
     }
 }

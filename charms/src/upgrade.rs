@@ -57,6 +57,7 @@ mod tests {
         removals(&listing(old), &listing(new))
     }
 
+    /// Hook contract C17.
     #[test]
     fn c17_only_what_the_old_charm_listed_and_the_new_lacks_goes() {
         assert_eq!(gone(&["a", "b", "hooks/install"], &["b", "c", "hooks/install"]), ["a"]);

@@ -6,10 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The version that charms are told of what runs them, and that `assumes` and `min-juju-version` are
-/// held against: a release of the series whose contract is kept (hook contract, section 0). Libraries
-/// switch features on by it.
-pub const JUJU: &str = "3.6.11";
+/// The version that charms are told and that `assumes` is held against (hook contract, section 0):
+/// libraries switch features on by it.
+pub const JUJU_VERSION: Version = Version::new(3, 6, 11);
 
 /// A version of the agent or the controller: `major.minor[.patch[.build]]` or
 /// `major.minor-tagN[.build]`.

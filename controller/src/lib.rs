@@ -15,6 +15,7 @@ pub mod provision;
 pub mod server;
 pub mod store;
 pub mod substrate;
+pub mod vault;
 
 mod clock;
 mod teardown;
@@ -45,6 +46,7 @@ use provision::{Plan, Provisioner};
 use server::{App, Claims, Turns};
 use store::{Embedded, Store};
 use substrate::Substrate;
+use vault::{Keys, Vault, VaultError};
 
 /// Muster's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -79,6 +81,9 @@ pub enum RunError {
     /// What was made could not be removed.
     #[error("cannot remove what was made on this host")]
     Teardown(#[source] Box<provision::ProvisionError>),
+    /// The vault.
+    #[error("cannot use the vault of secrets")]
+    Vault(#[source] VaultError),
     /// The first command was refused.
     #[error("{0}")]
     Refused(muster_model::Refusal),
@@ -153,6 +158,7 @@ pub fn init(data_dir: &Path, asked: &Init, now: Timestamp) -> Result<(), RunErro
         rules::decide(&estate, &Caller::Controller, &command, now).map_err(RunError::Refused)?;
     store.commit(std::slice::from_ref(&decision.txn)).map_err(RunError::Store)?;
     // Last: its presence says that all of it is there.
+    Keys::open(data_dir, true).map_err(RunError::Vault)?;
     let authority = Authority::make(asked.name.as_str()).map_err(RunError::Identity)?;
     authority.save(data_dir).map_err(RunError::Identity)?;
     std::fs::remove_file(&begun).map_err(make)
@@ -211,6 +217,7 @@ pub async fn run(
     let hearing = Hearing::new(times.quiet);
     let (ended, failed) = tokio::sync::oneshot::channel();
     let (ledger, thread) = Ledger::start(store, hearing.watch(), ended).map_err(RunError::Store)?;
+    let vault = open_vault(&folder, &ledger)?;
 
     let local = listener.local_addr().map_err(io("read the listener's address"))?;
     let substrate = open_substrate(&settings).await?;
@@ -241,6 +248,7 @@ pub async fn run(
         ledger: ledger.clone(),
         blobs: blobs.clone(),
         reader: settings.reader.clone(),
+        vault,
         logs: logs.clone(),
         hearing: hearing.clone(),
         provisioner: provisioner.clone(),
@@ -296,6 +304,23 @@ fn finished(result: Result<(), tokio::task::JoinError>) {
     if let Err(error) = result {
         tracing::error!(%error, "a task of the controller failed");
     }
+}
+
+/// The vault, whose keys are made where an installation is from before there was one.
+fn open_vault(folder: &Path, ledger: &Ledger) -> Result<Vault, RunError> {
+    let mut models = ledger.estate().models().cloned().collect::<Vec<_>>().into_iter();
+    let fresh = models.all(|model| model.table::<muster_model::record::Secret>().is_empty());
+    Keys::open(folder, fresh).map(Vault::new).map_err(RunError::Vault)
+}
+
+/// Changes the key of the vault of an installation that does not run; answers how many contents of
+/// secrets it wraps from now on.
+///
+/// # Errors
+/// If the controller runs, or something cannot be read or written. It may be begun again.
+pub fn rotate_vault(folder: &Path) -> Result<usize, RunError> {
+    let mut store = Embedded::open(folder).map_err(RunError::Store)?;
+    vault::rotate(folder, &mut store).map_err(RunError::Vault)
 }
 
 async fn open_substrate(settings: &Settings) -> Result<Option<Substrate>, RunError> {

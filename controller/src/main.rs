@@ -17,9 +17,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "Usage:
   muster-controller init --name NAME --token-hash HEX [--admin USER] [--cloud CLOUD] [--data-dir DIR]
   muster-controller run [--config FILE] [--KEY VALUE …]
+  muster-controller rotate-vault [--data-dir DIR]
   muster-controller teardown [--data-dir DIR] [--agent FILE]
 
-`init` makes a new installation; `run` serves it. `teardown` removes machines, networks and whatever else
+`init` makes a new installation; `run` serves it; `rotate-vault` gives the vault of secrets another
+key while the controller does not run. `teardown` removes machines, networks and whatever else
 the records below DIR name, for a controller that does not run and perhaps cannot; it prints where data
 stays, and leaves DIR. Keys of `run` are those of controller.toml:
 data-dir, listen, substrate, machine-prefix, machine-suite, machine-mirror, cache-dir, agent, log,
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ("init", Ok(flags)) => init(flags),
         ("run", Ok(flags)) => run(flags),
         ("teardown", Ok(flags)) => teardown(&flags),
+        ("rotate-vault", Ok(flags)) => rotate_vault(&flags),
         ("--version", _) => say(muster_controller::VERSION),
         ("--help" | "-h" | "help", _) => say(USAGE.trim_end()),
         (_, Err(error)) => Err(error),
@@ -111,6 +114,13 @@ fn teardown(flags: &BTreeMap<String, String>) -> Result<(), String> {
     let left = muster_controller::teardown(&settings.data_dir, &settings.agent)
         .map_err(|error| Chain(&error).to_string())?;
     left.iter().try_for_each(|path| say(path))
+}
+
+fn rotate_vault(flags: &BTreeMap<String, String>) -> Result<(), String> {
+    let settings = config::load(None, flags).map_err(|error| Chain(&error).to_string())?;
+    let wrapped = muster_controller::rotate_vault(&settings.data_dir)
+        .map_err(|error| Chain(&error).to_string())?;
+    say(&format!("{wrapped} contents of secrets are under the new key; the old one is forgotten"))
 }
 
 fn run(mut flags: BTreeMap<String, String>) -> Result<(), String> {

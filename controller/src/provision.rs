@@ -152,7 +152,9 @@ impl Provisioner {
                 if self.ending.is_cancelled() {
                     break;
                 }
-                let due = lock(&waits).get(&at).copied().filter(|due| *due > now);
+                // Whoever asked for a retry has had its failures forgotten, and its pause with them.
+                let paused = failed(&estate, at);
+                let due = lock(&waits).get(&at).copied().filter(|due| paused && *due > now);
                 if let Some(due) = due {
                     soonest = Some(soonest.map_or(due, |s: tokio::time::Instant| s.min(due)));
                     continue;
@@ -307,6 +309,12 @@ impl Wanted {
     fn all(&self) -> impl Iterator<Item = At> + '_ {
         self.models.values().flat_map(|(_, machines)| machines.iter().copied())
     }
+}
+
+/// Whether making a machine failed when it was last tried.
+fn failed(estate: &Estate, (model, id): At) -> bool {
+    let record = estate.model(model).and_then(|m| m.table::<InstanceRecord>().get(&id));
+    record.is_some_and(|record| record.failures > 0)
 }
 
 /// What a machine needs of its substrate.

@@ -8,6 +8,7 @@ mod crowd;
 mod head;
 mod logs;
 mod problem;
+mod secret;
 mod session;
 mod shell;
 mod turns;
@@ -43,6 +44,7 @@ use crate::heard::Hearing;
 use crate::ledger::Ledger;
 use crate::log::Logs;
 use crate::provision::Provisioner;
+use crate::vault::Vault;
 
 pub use claim::Claims;
 pub use problem::Failure;
@@ -67,6 +69,8 @@ pub struct App {
     pub blobs: BlobStore,
     /// Who reads them, where they are archives.
     pub reader: Reader,
+    /// Contents of secrets.
+    pub vault: Vault,
     /// Logs of units.
     pub logs: Logs,
     /// Whom this controller hears from.
@@ -142,10 +146,13 @@ async fn dispatch(
         Name::Teardown => command::teardown(&app, row, request).await,
         Name::Findings => view::findings(&app),
         Name::Commands => command::submit(&app, &session, row, request).await,
+        Name::Clouds => view::clouds(&app, &session),
         Name::Models => view::models(&app, &session),
         Name::ModelView => view::model(&app, &session, &address),
         Name::ModelWait => view::wait(&app, &session, row, request).await,
         Name::ModelLogs => logs::read(&app, session, &address).await,
+        Name::SecretSeal => secret::seal(&app, &session, row, request).await,
+        Name::SecretContent => secret::reveal(&app, &session, parts, &address),
         Name::Shell => shell::open(&app, session, &address, request).await,
         Name::BlobState => blob::state(&app, &session, parts),
         Name::BlobAppend => blob::append(&app, &session, row, parts, request).await,
@@ -160,6 +167,9 @@ async fn dispatch(
         }
         Name::Reports => agent::report(&app, &session, row, request).await,
         Name::Snapshot => agent::snapshot(&app, &session, row, parts, request).await,
+        Name::AgentSeal => secret::agent_seal(&app, &session, row, parts, request).await,
+        Name::AgentSecret => secret::agent_read(&app, &session, row, parts, request).await,
+        Name::AgentSecrets => secret::agent_owned(&app, &session, parts),
         Name::AgentLogs => logs::take(&app, &session, row, request).await,
         Name::AgentPresence => agent::presence(&app, &session, row, request).await,
         Name::AgentShell => shell::take(&app, session, request),

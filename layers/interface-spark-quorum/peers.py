@@ -17,6 +17,15 @@ def generation(application_data):
     return int(text) if text.isdigit() else 0
 
 
+def begun(application_data):
+    """What the leader writes when its master has begun, or begun anew, and answers: a count, so that workers hear of it.
+
+    A worker whose hook ran while the master was away would else call itself waiting until its next hook.
+    """
+    text = application_data.get("master-starts", "")
+    return {"master-starts": str((int(text) if text.isdigit() else 0) + 1)}
+
+
 def member(role, host, ready):
     """What each unit writes."""
     return {"role": role, "host": host, "worker-ready": "true" if ready else "false"}

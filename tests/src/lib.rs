@@ -1,6 +1,7 @@
 //! Harness, simulation, scenarios, contract, system and tidy tests; the demo, verify and measure commands.
 
 pub mod call;
+pub mod checklist;
 pub mod corpus;
 pub mod demo;
 pub mod fixture;
@@ -8,6 +9,7 @@ pub mod floors;
 pub mod measure;
 pub mod parts;
 pub mod setup;
+pub mod sources;
 pub mod verify;
 pub mod voice;
 pub mod world;

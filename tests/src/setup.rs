@@ -20,6 +20,8 @@ pub enum Feature {
     Machines,
     /// The unit tests of the charms' Python.
     Charms,
+    /// The published client library.
+    Client,
 }
 
 /// How it is seen that a need is met.
@@ -75,6 +77,7 @@ const NEEDS: &[Need] = &[
     need(Feature::Machines, Witness::Program("mkfs.ext4"), "e2fsprogs", "formats loop volumes"),
     need(Feature::Machines, Witness::Program("mount"), "mount", "loop volumes and overlays"),
     need(Feature::Machines, Witness::Program("ssh"), "openssh-client", "`muster scp`"),
+    need(Feature::Client, Witness::Module("pip"), "python3-pip", "fetches the client library"),
     need(Feature::Charms, Witness::Program("python3"), "python3", "runs the charms' unit tests"),
 ];
 
@@ -90,6 +93,9 @@ const fn need(
 /// Bytes that must be free where machines and volumes lie: the machines' root and its packages, three
 /// unpacked Sparks, the volumes' and the gateway's real content, and the parts.
 pub const ROOM: u64 = 12 << 30;
+
+/// The same for the published client, whose charms weigh nothing: the machines' root and its packages.
+pub const ROOM_OF_CLIENT: u64 = 4 << 30;
 
 /// The same for the system tests, in which two of the demo's models stand side by side.
 pub const ROOM_OF_TESTS: u64 = 2 * ROOM;

@@ -2,7 +2,8 @@
 //!
 //! Each step is an ordinary command that a person can repeat; the first that fails ends the run.
 //! Nothing is skipped in silence: a test that says it was ignored is a failure, and so is a run in
-//! which no test ran.
+//! which no test ran. What the tests that passed prove of the checklists is said at the end; a claim
+//! whose test did not run fails a whole run.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +15,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::call::{Call, CallError};
+use crate::checklist::{self, ChecklistError, Claim, Proof};
 use crate::demo::Place;
 use crate::setup::{self, Feature, SetupError};
 use crate::voice::{Seconds, Voice};
@@ -60,6 +62,12 @@ pub enum VerifyError {
         /// What to type.
         command: String,
     },
+    /// The checklists or what tests claim of them could not be read.
+    #[error("cannot count what is proven")]
+    Checklist(#[source] ChecklistError),
+    /// A test that claims an id of a checklist did not run.
+    #[error("{}: `{}` claims {} and did not run", .0.place, .0.test, .0.id)]
+    Outstanding(Claim),
     /// The tree could not be read.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -90,6 +98,23 @@ impl fmt::Display for Tally {
     }
 }
 
+/// What ran, and what it proves.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// How many tests ran.
+    pub tally: Tally,
+    /// What they prove of each checklist.
+    pub proofs: Vec<Proof>,
+}
+
+/// What a step's own words say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Heard {
+    tally: Tally,
+    /// Rust tests that passed, without their modules.
+    passed: BTreeSet<String>,
+}
+
 /// One command.
 struct Step {
     name: &'static str,
@@ -100,36 +125,60 @@ struct Step {
 }
 
 /// Runs all steps for the project at `root`; `quick` leaves out what needs hosts.
-pub fn run(root: &Path, quick: bool, voice: &Voice) -> Result<Tally, VerifyError> {
+pub fn run(root: &Path, quick: bool, voice: &Voice) -> Result<Verified, VerifyError> {
     let began = Instant::now();
     let features: &[Feature] = if quick {
         &[Feature::Charms]
     } else {
-        &[Feature::Charms, Feature::Parts, Feature::Machines]
+        &[Feature::Charms, Feature::Parts, Feature::Client, Feature::Machines]
     };
     setup::ready(features, voice).map_err(VerifyError::Setup)?;
     if !quick {
         setup::fit(Path::new("/var/lib/muster"), setup::ROOM_OF_TESTS)
             .map_err(VerifyError::Setup)?;
     }
+    // Before anything runs: a claim that cannot be read should not cost an hour.
+    let lists = checklist::read(root).map_err(VerifyError::Checklist)?;
+    let claims = checklist::claims(root, &lists).map_err(VerifyError::Checklist)?;
     let steps = steps(root, quick)?;
     let count = steps.len();
-    let mut all = Tally::default();
+    let mut all = Heard::default();
     for (at, step) in steps.into_iter().enumerate() {
         let place = format!("[{}/{count}] {}", at + 1, step.name);
         voice.say(format_args!("{place}: {}", step.repeat));
         let (begun, tests) = (Instant::now(), step.tests);
-        let tally = step.run()?;
+        let heard = step.run()?;
         let took = Seconds(begun.elapsed());
         if tests {
-            voice.say(format_args!("{place} passed in {took}: {tally}"));
+            voice.say(format_args!("{place} passed in {took}: {}", heard.tally));
         } else {
             voice.say(format_args!("{place} passed in {took}"));
         }
-        all.add(tally);
+        all.add(heard);
     }
     voice.say(format_args!("everything passed in {}", Seconds(began.elapsed())));
-    Ok(all)
+    let proofs: Vec<Proof> = lists
+        .iter()
+        .zip(&claims)
+        .map(|(list, claims)| Proof::of(list, claims, &all.passed))
+        .collect();
+    // A quick run leaves tests out; a whole one must have heard from each that claims something.
+    let outstanding = proofs.iter().find_map(|proof| proof.outstanding.first());
+    if let Some(claim) = outstanding.filter(|_| !quick) {
+        return Err(VerifyError::Outstanding(claim.clone()));
+    }
+    Ok(Verified { tally: all.tally, proofs })
+}
+
+/// Each line of the checklists with the tests that claim it, or the reason why none does.
+///
+/// # Errors
+///
+/// A checklist or a claim that cannot be read.
+pub fn account(root: &Path) -> Result<String, VerifyError> {
+    let lists = checklist::read(root).map_err(VerifyError::Checklist)?;
+    let claims = checklist::claims(root, &lists).map_err(VerifyError::Checklist)?;
+    Ok(lists.iter().zip(&claims).map(|(list, claims)| checklist::account(list, claims)).collect())
 }
 
 fn steps(root: &Path, quick: bool) -> Result<Vec<Step>, VerifyError> {
@@ -139,7 +188,18 @@ fn steps(root: &Path, quick: bool) -> Result<Vec<Step>, VerifyError> {
         cargo(
             root,
             "lints of the system tests",
-            &["clippy", "-p", "muster-tests", "--test", "system", "--", "-D", "warnings"],
+            &[
+                "clippy",
+                "-p",
+                "muster-tests",
+                "--test",
+                "system",
+                "--test",
+                "client",
+                "--",
+                "-D",
+                "warnings",
+            ],
         ),
         documents(root),
         tests(cargo(root, "tests", &["test", "--workspace"])),
@@ -150,6 +210,8 @@ fn steps(root: &Path, quick: bool) -> Result<Vec<Step>, VerifyError> {
     if !quick {
         let call = ["test", "-p", "muster-controller", "--test", "substrate"];
         steps.push(tests(cargo(root, "machines", &call)));
+        let call = ["test", "-p", "muster-tests", "--test", "client"];
+        steps.push(tests(cargo(root, "published client", &call)));
         let call = ["test", "-p", "muster-tests", "--test", "system", "--", "--test-threads=1"];
         steps.push(tests(cargo(root, "system tests", &call)));
     }
@@ -218,12 +280,12 @@ fn collect(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), VerifyErr
 }
 
 impl Step {
-    fn run(self) -> Result<Tally, VerifyError> {
+    fn run(self) -> Result<Heard, VerifyError> {
         let Self { name: step, call, repeat: command, tests } = self;
-        let mut tally = Tally::default();
+        let mut heard = Heard::default();
         let spoken = call.speak(|line| {
             if let Some(line) = line {
-                tally.read(line);
+                heard.read(line);
                 // What a unit test of this file makes up must not be counted by the run around it.
                 if !cfg!(test) {
                     show(line);
@@ -234,13 +296,36 @@ impl Step {
         if !spoken.status.success() {
             return Err(VerifyError::Failed { step, command });
         }
-        if tests && tally.skipped > 0 {
-            return Err(VerifyError::Skipped { step, count: tally.skipped, command });
+        let Tally { passed, skipped, .. } = heard.tally;
+        if tests && skipped > 0 {
+            return Err(VerifyError::Skipped { step, count: skipped, command });
         }
-        if tests && tally.passed == 0 {
+        if tests && passed == 0 {
             return Err(VerifyError::Nothing { step, command });
         }
-        Ok(tally)
+        Ok(heard)
+    }
+}
+
+impl Heard {
+    fn add(&mut self, other: Self) {
+        self.tally.add(other.tally);
+        self.passed.extend(other.passed);
+    }
+
+    fn read(&mut self, line: &str) {
+        self.tally.read(line);
+        // `test modules::name ... ok`. Where tests run one by one, what they print may stand between
+        // the name and its end, so only a bad end counts: a step that has one fails in any case.
+        let named = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ..."));
+        if let Some((name, end)) = named
+            && !end.contains("FAILED")
+            && !end.contains("ignored")
+        {
+            let name = name.split(' ').next().unwrap_or(name);
+            let own = name.rsplit_once("::").map_or(name, |(_, own)| own);
+            self.passed.insert(own.to_owned());
+        }
     }
 }
 
@@ -286,11 +371,30 @@ mod tests {
 
     #[track_caller]
     fn check(lines: &[&str], passed: u64, failed: u64, skipped: u64) {
-        let mut tally = Tally::default();
+        assert_eq!(heard(lines).tally, Tally { passed, failed, skipped });
+    }
+
+    fn heard(lines: &[&str]) -> Heard {
+        let mut heard = Heard::default();
         for line in lines {
-            tally.read(line);
+            heard.read(line);
         }
-        assert_eq!(tally, Tally { passed, failed, skipped });
+        heard
+    }
+
+    #[test]
+    fn names_of_tests_are_kept_without_their_modules_and_only_of_those_that_passed() {
+        let lines = [
+            "test tools::t01_manners ... ok",
+            "test bad ... FAILED",
+            "test left_out ... ignored, why",
+            "test thrown - should panic ... ok",
+            "test alone ... a word of its own",
+            "testing ... ok",
+            "test result: ok. 4 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out",
+        ];
+        let expected = ["alone", "t01_manners", "thrown"].map(str::to_owned);
+        assert_eq!(heard(&lines).passed, BTreeSet::from(expected));
     }
 
     #[test]
@@ -302,7 +406,7 @@ mod tests {
         check(&["Ran 1 test in 0.001s", "OK"], 1, 0, 0);
     }
 
-    fn shell(script: &str) -> Result<Tally, VerifyError> {
+    fn shell(script: &str) -> Result<Heard, VerifyError> {
         let call = Call::new("sh").args(["-c", script]);
         Step { name: "tests", call, repeat: "sh".to_owned(), tests: true }.run()
     }
@@ -314,7 +418,7 @@ mod tests {
                 "echo 'test result: ok. {passed} passed; 0 failed; {ignored} ignored; 0 measured'"
             )
         };
-        assert_eq!(shell(&line(3, 0)).unwrap().passed, 3);
+        assert_eq!(shell(&line(3, 0)).unwrap().tally.passed, 3);
         assert!(matches!(shell(&line(3, 1)), Err(VerifyError::Skipped { count: 1, .. })));
         assert!(matches!(shell(&line(0, 0)), Err(VerifyError::Nothing { .. })));
         assert!(matches!(shell("exit 1"), Err(VerifyError::Failed { .. })));

@@ -18,6 +18,7 @@ mod order;
 mod random;
 mod rest;
 mod script;
+mod secret;
 mod storage;
 mod substrate;
 mod touch;
@@ -225,6 +226,8 @@ impl World {
             id,
             name: named(name),
             owner: None,
+            cloud: None,
+            region: None,
             config: BTreeMap::new(),
             constraints: muster_model::constraints::Constraints::default(),
         };

@@ -2,7 +2,8 @@
 //!
 //! A file of `scenarios/` is a script: lines that an operator types, read by the CLI's own parser,
 //! and a few that only a world without hands has (`settle`, `fail UNIT HOOK [N]`, `crash UNIT`,
-//! `silence MACHINE SPAN`, `lose STORAGE`, `late` and `prompt` (upkeep), `advance SPAN`, `status`, `hooks UNIT…`, `model NAME`). What a line prints
+//! `silence MACHINE SPAN`, `lose STORAGE`, `late` and `prompt` (upkeep), `advance SPAN`, `status`, `hooks UNIT…`,
+//! `goal-state UNIT`, `statuses UNIT`, `read UNIT SECRET [--refresh]`, `model NAME`). What a line prints
 //! follows it, marked `>`. `UPDATE_EXPECT=1` writes the output anew; the diff is the review.
 
 #[path = "scenarios/desk.rs"]
@@ -118,14 +119,33 @@ fn an_application_leaves_in_order() {
     check("removal-order.muster");
 }
 
+/// Hook contract T39, T59.
+#[test]
+fn a_unit_reads_how_the_others_stand() {
+    check("how-others-stand.muster");
+}
+
+/// Hook contract L24, L26.
 #[test]
 fn the_lead_goes_to_one_that_is_heard() {
     check("leader-loss.muster");
 }
 
+/// Hook contract L27.
 #[test]
 fn a_subordinate_comes_and_goes_with_its_relation() {
     check("subordinate.muster");
+}
+
+/// Hook contract C10.
+#[test]
+fn an_option_of_another_type_is_refused_before_any_hook() {
+    check("refused-option.muster");
+}
+
+#[test]
+fn a_secret_of_an_operator_is_read_by_whom_it_was_granted_to() {
+    check("user-secret.muster");
 }
 
 #[test]

@@ -96,6 +96,8 @@ impl House {
             owner: None,
             config: BTreeMap::new(),
             constraints: Default::default(),
+            cloud: None,
+            region: None,
         };
         let Outcome::Model(model) = give(&client, Command::Estate(add)).await.outcome else {
             panic!("no model")
@@ -139,7 +141,7 @@ impl House {
         let mut desk = Desk::new(Box::new(out.clone()), Box::new(err.clone()));
         let store = self.folder.path().join("store").display().to_string();
         desk.env.insert("JUJU_DATA".to_owned(), store);
-        desk.input = Some(Box::new(Cursor::new(input.to_vec())));
+        desk.input = Box::new(Cursor::new(input.to_vec()));
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         let code = muster::run(&mut desk, words).await;
         let err = String::from_utf8(err.bytes()).expect("words");
@@ -244,7 +246,7 @@ async fn ssh_ends_what_nobody_reads() {
     let mut desk = Desk::new(Box::new(Closed), Box::new(std::io::sink()));
     let store = house.folder.path().join("store").display().to_string();
     desk.env.insert("JUJU_DATA".to_owned(), store);
-    desk.input = Some(Box::new(std::io::empty()));
+    desk.input = Box::new(std::io::empty());
     let words = ["ssh", "0", "yes"].map(str::to_owned).to_vec();
     let endless = async {
         while house.agent.goal(Revision(u64::MAX)).await.expect("a poll").shells == 0 {}

@@ -69,6 +69,7 @@ fn seeds(usual: u64) -> u64 {
     number("SIMULATION_SEEDS").unwrap_or(usual)
 }
 
+/// Hook contract L25.
 #[test]
 fn r15_any_story_stays_sound_and_comes_to_rest() {
     tell("with all faults", seeds(SEEDS), |seed| story::tell(seed, Faults::all(), 60));

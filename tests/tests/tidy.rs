@@ -3,11 +3,17 @@
 //! The modules are marked as tests one by one: clippy lets only those unwrap.
 
 #[cfg(test)]
+#[path = "tidy/checklists.rs"]
+mod checklists;
+#[cfg(test)]
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
 #[cfg(test)]
 #[path = "tidy/documents.rs"]
 mod documents;
+#[cfg(test)]
+#[path = "tidy/hints.rs"]
+mod hints;
 #[cfg(test)]
 #[path = "tidy/licences.rs"]
 mod licences;

@@ -34,8 +34,8 @@ pub(crate) fn row(case: &Case<'_>) -> Option<Next> {
     unseen.then_some(Next::Run(Step::Hook(Hook::LeaderSettingsChanged)))
 }
 
-/// Before rows 11 and 12: a `leader-elected` that failed, or was to run again, is dropped once the
-/// lead is lost (section 4.3).
+/// Before rows 11 and 12: a hook of the leader's alone that failed, or was to run again, is dropped
+/// once the lead is lost (section 4.3).
 pub(crate) fn lost(case: &Case<'_>) -> Option<Next> {
     let hook = match &case.local.progress {
         Progress::Queued { hook } => hook,
@@ -43,12 +43,23 @@ pub(crate) fn lost(case: &Case<'_>) -> Option<Next> {
         _ => return None,
     };
     let lost = !case.goal.leader || case.is_leaving();
-    (lost && *hook == Hook::LeaderElected).then(|| Next::Run(Step::PassOver(hook.clone())))
+    (lost && is_the_leaders(hook)).then(|| Next::Run(Step::PassOver(hook.clone())))
 }
 
-/// Runs a hook; `leader-elected` only while the lead is certain, which is looked at just before.
+/// Whether nobody but the leader runs a hook: `leader-elected`, and what is asked of whoever manages
+/// an application's secrets (section 4.12).
+fn is_the_leaders(hook: &Hook) -> bool {
+    match hook {
+        Hook::LeaderElected => true,
+        Hook::Secret(hook) => hook.leader,
+        _ => false,
+    }
+}
+
+/// Runs a hook; one of the leader's alone only while the lead is certain, which is looked at just
+/// before.
 pub(crate) fn run(case: &Case<'_>, hook: &Hook) -> Next {
-    if *hook == Hook::LeaderElected && !case.seen.leads {
+    if is_the_leaders(hook) && !case.seen.leads {
         return Next::Wait { reason: Reason::Lease, until: None };
     }
     Next::Run(Step::Hook(hook.clone()))

@@ -29,6 +29,8 @@ mod created;
 
 mod leader;
 
+mod secret;
+
 mod action;
 
 mod storage;
@@ -54,7 +56,9 @@ pub use fingerprint::Fingerprint;
 pub use local::{Flags, Local, RelationLocal, StorageLocal};
 pub use progress::{Conflict, Failure, Inputs, Progress, TaskProgress};
 pub use restart::{parked, recover};
+pub use secret::SecretsLocal;
 pub use step::{Next, Reason, Seen, Step, StorageSeen};
+pub use tick::tick_delay;
 
 use muster_model::goal::{ModelSettings, UnitGoal};
 use muster_model::name::UnitName;
@@ -103,6 +107,7 @@ pub fn next(
         .or_else(|| storage::forced(&case)) // an operator's way out of 4, 10 and 11
         .or_else(|| created::row(&case)) // 5
         .or_else(|| leader::row(&case)) // 6
+        .or_else(|| secret::row(&case)) // 7
         .or_else(|| action::row(&case)) // 8, 9
         .or_else(|| storage::hooks(&case)) // 10
         .or_else(|| leader::lost(&case)) // before 11 and 12

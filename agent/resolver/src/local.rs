@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::{bare_outcome, is_bare, refuse_outcome};
 use crate::progress::{Conflict, Failure, Inputs, Progress, TaskProgress};
+use crate::secret::SecretsLocal;
 
 /// All that a unit remembers (hook contract, section 4.1).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ pub struct Local {
     /// Storages that it has seen.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub storage: BTreeMap<StorageId, StorageLocal>,
+    /// What it has been told of secrets.
+    #[serde(skip_serializing_if = "SecretsLocal::is_empty")]
+    pub secrets: SecretsLocal,
     /// Tasks that are over and that a goal may still list.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub tasks_done: BTreeSet<TaskId>,
@@ -361,6 +365,7 @@ impl Local {
             Hook::Remove => self.flags.removed = true,
             Hook::UpgradeCharm | Hook::LeaderSettingsChanged | Hook::UpdateStatus => {}
             Hook::Relation(hook) => self.relation_committed(&hook),
+            Hook::Secret(hook) => self.secrets.committed(hook),
             Hook::Storage(hook) => {
                 let storage = self.storage.entry(hook.storage).or_default();
                 storage.attached = hook.kind == StorageHookKind::Attached;
@@ -435,6 +440,7 @@ impl Local {
     /// what is missing from a goal is not thereby removed (reliability document, R7).
     pub fn prune(&mut self, goal: &UnitGoal) {
         self.tasks_done.retain(|task| goal.tasks.iter().any(|goal| goal.id == *task));
+        self.secrets.prune(&goal.secrets);
         self.relations.retain(|id, local| !local.broken || goal.relations.contains_key(id));
         self.storage.retain(|id, local| !local.released || goal.storage.contains_key(id));
     }

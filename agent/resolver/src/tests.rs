@@ -17,6 +17,7 @@ use super::*;
 mod leaving;
 mod property;
 mod relations;
+mod secrets;
 mod sequences;
 mod storage;
 mod trouble;
@@ -60,6 +61,7 @@ impl Story {
                 relations: Default::default(),
                 storage: Default::default(),
                 resources: Default::default(),
+                secrets: Default::default(),
                 tasks: Vec::new(),
                 resolve: None,
                 ports: Default::default(),
@@ -305,6 +307,7 @@ fn told(step: &Step) -> String {
                 None => hook.to_string(),
             },
             muster_model::Hook::Storage(about) => format!("{hook} {}", about.storage),
+            muster_model::Hook::Secret(about) => format!("{hook} {}", about.subject()),
             _ => hook.to_string(),
         },
         other => format!("[{other}]"),

@@ -18,6 +18,7 @@ use muster_resolver::Local;
 
 use crate::controller::{ControllerError, report_until_answered};
 use crate::hook::snapshot::Cache;
+use crate::tools::Secrets;
 use crate::unit_log::UnitLog;
 use crate::world::World;
 
@@ -53,6 +54,9 @@ impl About {
                 Some(unit) => format!("running {hook} hook for {unit}"),
                 None => format!("running {hook} hook"),
             },
+            About::Hook(Hook::Secret(hook)) => {
+                format!("running {hook} hook for {}", hook.subject())
+            }
             About::Hook(hook) => format!("running {hook} hook"),
             About::Action { name, .. } => format!("running action {name}"),
             About::Command { .. } => "running commands".to_owned(),
@@ -109,6 +113,7 @@ pub(crate) struct Context {
     pub(crate) relations: BTreeMap<RelationId, RelationView>,
     pub(crate) cache: Cache,
     pub(crate) effects: Effects,
+    pub(crate) secrets: Secrets,
     pub(crate) action: ActionResult,
     pub(crate) reboot: Option<Reboot>,
     /// Storages that are where the charm finds them.

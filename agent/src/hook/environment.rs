@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use muster_charms::JUJU_VERSION;
 use muster_model::Hook;
-use muster_model::hook::RelationHookKind;
+use muster_model::hook::{RelationHookKind, SecretHook, SecretHookKind};
 use muster_model::name::StorageId;
 
 use crate::facts;
@@ -31,7 +32,7 @@ pub(crate) fn variables(context: &Context) -> BTreeMap<&'static str, OsString> {
     set("JUJU_MODEL_UUID", context.goal.model.to_string().into());
     set("JUJU_MODEL_NAME", context.goal.model_name.to_string().into());
     set("JUJU_API_ADDRESSES", world.controller.addresses().into());
-    set("JUJU_VERSION", muster_charms::version::JUJU.into());
+    set("JUJU_VERSION", JUJU_VERSION.to_string().into());
     set("JUJU_SLA", "unsupported".into());
     set("JUJU_MACHINE_ID", world.machine.to_string().into());
     let principal = context.wanted().and_then(|goal| goal.principal.as_ref());
@@ -90,6 +91,9 @@ fn about(context: &Context, set: &mut impl FnMut(&'static str, OsString)) {
             if let Hook::Storage(hook) = hook {
                 storage(context, &hook.storage, set);
             }
+            if let Hook::Secret(hook) = hook {
+                secret(hook, set);
+            }
         }
         About::Action { task, name, .. } => {
             set("JUJU_DISPATCH_PATH", format!("actions/{name}").into());
@@ -111,6 +115,16 @@ fn about(context: &Context, set: &mut impl FnMut(&'static str, OsString)) {
         {
             set("JUJU_DEPARTING_UNIT", unit.to_string().into());
         }
+    }
+}
+
+fn secret(hook: &SecretHook, set: &mut impl FnMut(&'static str, OsString)) {
+    set("JUJU_SECRET_ID", format!("secret:{}", hook.secret).into());
+    set("JUJU_SECRET_LABEL", hook.label.clone().into());
+    if matches!(hook.kind, SecretHookKind::Expired | SecretHookKind::Remove)
+        && let Some(revision) = hook.revision
+    {
+        set("JUJU_SECRET_REVISION", revision.to_string().into());
     }
 }
 

@@ -221,6 +221,7 @@ mod tests {
         lines
     }
 
+    /// Hook contract E15.
     #[tokio::test]
     async fn e15_one_record_a_line_and_long_ones_are_split() {
         assert_eq!(lines(b"a\nb\n\nc").await, ["a", "b", "", "c"]);

@@ -204,6 +204,7 @@ mod tests {
         folder
     }
 
+    /// Hook contract E18.
     #[test]
     fn e18_dispatch_comes_before_hooks() {
         let charm = charm(&[("metadata.yaml", 0o644), ("dispatch", 0o755), ("hooks/start", 0o755)]);
@@ -212,6 +213,7 @@ mod tests {
         assert!(program(charm.path(), "hooks/other").unwrap().is_some());
     }
 
+    /// Hook contract E19.
     #[test]
     fn e19_no_file_is_no_failure() {
         let charm = charm(&[("metadata.yaml", 0o644)]);
@@ -220,6 +222,7 @@ mod tests {
         assert!(program(charm.path(), "hooks/start").unwrap().is_none());
     }
 
+    /// Hook contract E20.
     #[test]
     fn e20_a_file_that_cannot_run_is_a_failure() {
         let charm = charm(&[("metadata.yaml", 0o644), ("hooks/start", 0o644)]);
@@ -229,6 +232,7 @@ mod tests {
         ));
     }
 
+    /// Hook contract E21.
     #[test]
     fn e21_a_charm_without_metadata_is_a_failure() {
         let charm = charm(&[("hooks/start", 0o755)]);

@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// Hook contract T54.
     #[test]
     fn t54_results_nest_and_later_writes_win() {
         let mut map = Map::new();

@@ -34,6 +34,7 @@ pub(super) fn credential(context: &Context, format: Option<Format>) -> Result<Gi
     if format == Some(Format::Json) {
         return smart(json!({
             "type": "muster", "name": "localhost",
+            "is-controller-cloud": true,
             "credential": { "auth-type": "empty", "attrs": {} },
         }));
     }

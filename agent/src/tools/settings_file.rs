@@ -166,6 +166,7 @@ mod tests {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
+    /// Hook contract T31.
     #[test]
     fn t31_words_are_pairs() {
         assert_eq!(set(&["k=a=b", "e="], "").unwrap(), map(&[("e", ""), ("k", "a=b")]));
@@ -174,6 +175,7 @@ mod tests {
         assert_eq!(set(&["k=1", "k=2"], "").unwrap_err().0, 2);
     }
 
+    /// Hook contract T32.
     #[test]
     fn t32_files_keep_their_source_text() {
         let file = &["--file", "-"];
@@ -192,6 +194,7 @@ mod tests {
         assert_eq!(set(file, "a: |\n  one\n  two\n").unwrap(), map(&[("a", "one\ntwo\n")]));
     }
 
+    /// Hook contract T35.
     #[test]
     fn t35_words_win_over_the_file() {
         assert_eq!(

@@ -15,6 +15,7 @@ fn action(name: &str, parameters: serde_json::Value) -> TaskKind {
     }
 }
 
+/// Hook contract A01, A02, A03, A05, A16, C13, F15, T53, T54, T55.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a01_to_a05_and_a16_results_are_what_the_contract_says() {
     let mut charm = CharmText::new();
@@ -75,6 +76,7 @@ async fn a01_to_a05_and_a16_results_are_what_the_contract_says() {
     )));
 }
 
+/// Hook contract A04, A09, A10, F07.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a04_a_missing_action_a09_bad_parameters_and_a10_in_error() {
     let mut charm = CharmText::new();
@@ -98,6 +100,7 @@ async fn a04_a_missing_action_a09_bad_parameters_and_a10_in_error() {
     assert_eq!(good.results["stdout"], "ran\n");
 }
 
+/// Hook contract A07.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a07_a_cancelled_action_is_killed() {
     let mut charm = CharmText::new();
@@ -113,6 +116,7 @@ async fn a07_a_cancelled_action_is_killed() {
     assert_eq!(host.outcome(TaskId(1)).await.state, TaskState::Aborted);
 }
 
+/// Hook contract A11, A12, A13, A14, A15.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a11_to_a14_juju_exec_on_the_machine() {
     let mut host = Host::new(&CharmText::new());

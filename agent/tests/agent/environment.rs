@@ -9,6 +9,7 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.split('\0').find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
+/// Hook contract E01, E03, E04, E06, E08, E09, E10, E11, E12, E14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e01_to_e14_the_environment_is_what_the_contract_lists() {
     let mut charm = CharmText::new();
@@ -38,7 +39,7 @@ async fn e01_to_e14_the_environment_is_what_the_contract_lists() {
         ("JUJU_UNIT_NAME", "wiki/0"),
         ("JUJU_MODEL_NAME", "prod"),
         ("JUJU_MODEL_UUID", "f7b5b0a6-2f2c-4f0e-8a44-3c2a66a1c001"),
-        ("JUJU_VERSION", muster_charms::version::JUJU),
+        ("JUJU_VERSION", &muster_charms::JUJU_VERSION.to_string()),
         ("JUJU_MACHINE_ID", "3"),
         ("JUJU_API_ADDRESSES", "10.0.0.1:17070"),
         ("JUJU_PRINCIPAL_UNIT", ""),
@@ -90,6 +91,7 @@ async fn e01_to_e14_the_environment_is_what_the_contract_lists() {
     assert_eq!(value(&env, "JUJU_HOOK_NAME"), Some(""), "E09");
 }
 
+/// Hook contract E15.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e15_output_is_logged_line_by_line() {
     let mut charm = CharmText::new();
@@ -126,6 +128,7 @@ async fn e15_output_is_logged_line_by_line() {
     assert!(rest.starts_with(" DEBUG ") || rest.starts_with(" WARNING "), "{rest}");
 }
 
+/// Hook contract E18.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e18_dispatch_answers_every_hook_and_e19_a_missing_hook_is_none() {
     let mut charm = CharmText::new();
@@ -145,6 +148,7 @@ async fn e18_dispatch_answers_every_hook_and_e19_a_missing_hook_is_none() {
     assert_eq!(host.trace(), "");
 }
 
+/// Hook contract E20.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e20_a_hook_that_cannot_run_has_failed() {
     let mut charm = CharmText::new();
@@ -154,6 +158,7 @@ async fn e20_a_hook_that_cannot_run_has_failed() {
     assert_eq!(host.rest().await, "hook `start` failed; waiting for `resolved`");
 }
 
+/// Hook contract E22, E23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e22_a_loop_over_lines_keeps_them_and_e25_tools_run_side_by_side() {
     let mut charm = CharmText::new();
@@ -175,6 +180,7 @@ async fn e22_a_loop_over_lines_keeps_them_and_e25_tools_run_side_by_side() {
     assert_eq!(host.left("state"), "1\n", "E23");
 }
 
+/// Hook contract E24.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e24_jujud_tells_its_version() {
     let mut host = Host::new(&CharmText::new());

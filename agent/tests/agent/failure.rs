@@ -8,6 +8,7 @@ use muster_model::report::{NowReport, ReportBody, StepReport};
 
 use crate::support::{CharmText, Host, runs, unit};
 
+/// Hook contract F02, F05, T57.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f01_a_failed_hook_leaves_nothing_and_f02_its_status_stays() {
     let mut charm = CharmText::new();
@@ -46,6 +47,7 @@ async fn f01_a_failed_hook_leaves_nothing_and_f02_its_status_stays() {
     assert_eq!(host.trace(), "db-relation-changed postgresql/0");
 }
 
+/// Hook contract F09.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f09_a_hook_that_is_killed_runs_again() {
     let mut charm = CharmText::new();
@@ -80,8 +82,9 @@ async fn r5b_a_hook_that_runs_while_the_agent_stops_still_has_its_tools() {
     assert_eq!(host.fake.state.lock().unwrap().unit_state.1["late"], "1");
 }
 
+/// Hook contract F12.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f12_a_refused_commit_fails_the_hook() {
+async fn f12_a_commit_that_is_refused_fails_the_hook() {
     let mut charm = CharmText::new();
     charm.hook("install", "open-port --endpoints nowhere 80");
     let mut host = Host::new(&charm);
@@ -90,6 +93,7 @@ async fn f12_a_refused_commit_fails_the_hook() {
     assert_eq!(host.rest().await, "hook `install` failed; waiting for `resolved`");
 }
 
+/// Hook contract F13, L21.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f13_a_reboot_comes_after_the_commit_and_then_start() {
     let mut charm = CharmText::new();
@@ -107,6 +111,7 @@ async fn f13_a_reboot_comes_after_the_commit_and_then_start() {
     assert_eq!(host.trace(), "start, leader-settings-changed");
 }
 
+/// Hook contract F14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f14_a_reboot_now_keeps_nothing_and_runs_the_hook_again() {
     let mut charm = CharmText::new();
@@ -127,6 +132,7 @@ async fn f14_a_reboot_now_keeps_nothing_and_runs_the_hook_again() {
     assert!(host.trace().starts_with("install, install, "));
 }
 
+/// Hook contract F20.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f20_a_retry_sees_the_new_configuration() {
     let mut charm = CharmText::new();
@@ -142,7 +148,7 @@ async fn f20_a_retry_sees_the_new_configuration() {
     assert_eq!(host.rest().await, "");
 }
 
-/// F10, F11
+/// Hook contract F10, F11.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
     for place in ["deploying", "deployed", "idle", "running", "committing", "queued"] {
@@ -187,7 +193,7 @@ async fn r5_an_agent_killed_at_any_point_of_the_journal_goes_on_from_there() {
     }
 }
 
-/// F10
+/// Hook contract F10.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5_what_a_killed_agent_leaves_running_is_ended_before_anything_runs() {
     let mut charm = CharmText::new();
@@ -251,6 +257,7 @@ async fn r12_no_hook_starts_on_a_full_disk_and_room_is_enough_to_go_on() {
     host.stop().await;
 }
 
+/// Hook contract F19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5b_a_planned_stop_lets_the_hook_end_and_f19_runs_no_stop() {
     let mut charm = CharmText::new();

@@ -6,6 +6,7 @@ use muster_model::report::{ReportBody, StepReport};
 
 use crate::support::{CharmText, Host, unit};
 
+/// Hook contract L01, L22.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l01_a_leader_is_deployed() {
     let mut host = Host::new(&CharmText::new());
@@ -20,6 +21,7 @@ async fn l01_a_leader_is_deployed() {
     assert_eq!(host.trace(), "config-changed");
 }
 
+/// Hook contract L08.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l08_a_relation_is_joined_read_and_left() {
     let mut charm = CharmText::new();
@@ -52,6 +54,7 @@ async fn l08_a_relation_is_joined_read_and_left() {
     assert!(!host.paths.tools(&unit()).exists());
 }
 
+/// Hook contract C17.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c17_an_upgrade_keeps_what_the_charm_made_and_drops_what_the_new_one_lacks() {
     let mut charm = CharmText::new();
@@ -73,6 +76,7 @@ async fn c17_an_upgrade_keeps_what_the_charm_made_and_drops_what_the_new_one_lac
     assert_eq!(std::fs::read_to_string(folder.join("revision")).unwrap(), "1");
 }
 
+/// Hook contract C16.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c16_a_hook_without_its_bit_runs() {
     let mut charm = CharmText::new();

@@ -9,14 +9,22 @@
 )]
 
 mod actions;
+mod answers;
 mod background;
 mod bad_input;
+mod deploy;
 mod environment;
+mod exec;
 mod failure;
+mod hooks;
 mod killed;
 mod lifecycle;
+mod matrix;
 mod reads;
+mod relations;
 mod run;
+mod secrets;
+mod several;
 mod shell;
 mod side_by_side;
 mod storage;

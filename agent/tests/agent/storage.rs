@@ -112,7 +112,7 @@ async fn r14_a_unit_that_leaves_does_not_take_away_what_another_has_by_now() {
     host.stop().await;
 }
 
-fn storage(host: &Host, number: u32, provider: Provider) {
+pub(crate) fn storage(host: &Host, number: u32, provider: Provider) {
     host.unit(|goal| {
         goal.storage.insert(
             format!("data/{number}").parse().unwrap(),
@@ -131,6 +131,7 @@ fn storage(host: &Host, number: u32, provider: Provider) {
     });
 }
 
+/// Hook contract L03.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l03_storage_is_mounted_and_attached_before_install_and_goes_after_its_hook() {
     let mut charm = CharmText::new();

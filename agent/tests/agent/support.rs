@@ -3,6 +3,7 @@
 
 mod charm;
 mod fake;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use charm::CharmText;
 pub(crate) use fake::{Fake, State};
+pub(crate) use whole::Whole;
 
 const MODEL: &str = "f7b5b0a6-2f2c-4f0e-8a44-3c2a66a1c001";
 
@@ -90,6 +92,7 @@ impl Host {
             relations: Default::default(),
             storage: Default::default(),
             resources: Default::default(),
+            secrets: Default::default(),
             tasks: Vec::new(),
             resolve: None,
             ports: Default::default(),

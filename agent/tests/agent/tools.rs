@@ -10,7 +10,7 @@ use muster_resources::Digest;
 use crate::support::{CharmText, Host, unit};
 
 /// A unit that has started, leads, and has a relation and a configuration.
-async fn started(leader: bool) -> Host {
+pub(crate) async fn started(leader: bool) -> Host {
     let mut host = Host::new(&CharmText::new());
     host.unit(|goal| {
         goal.leader = leader;
@@ -30,7 +30,7 @@ async fn started(leader: bool) -> Host {
 }
 
 /// Lines of `tool words → code stdout|stderr`, run one after the other in one context each.
-async fn check(host: &Host, lines: &[(&str, i64, &str, &str)]) {
+pub(crate) async fn check(host: &Host, lines: &[(&str, i64, &str, &str)]) {
     for (number, (line, code, stdout, stderr)) in lines.iter().enumerate() {
         let id = 1000 + u32::try_from(number).unwrap();
         let _old = host.fake.state.lock().unwrap().reports.drain(..).count();
@@ -44,6 +44,7 @@ async fn check(host: &Host, lines: &[(&str, i64, &str, &str)]) {
     }
 }
 
+/// Hook contract T01, T02, T03, T04, T05, T06, T07, T08, T10, T12, T13, T20, T21.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t01_to_t13_manners() {
     let host = started(true).await;
@@ -79,6 +80,7 @@ async fn t01_to_t13_manners() {
     .await;
 }
 
+/// Hook contract N03, T20, T21, T22, T25, T28, T29, T31, T32, T33, T35, T36, T42.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t20_to_t36_configuration_and_relations() {
     let host = started(false).await;
@@ -139,6 +141,7 @@ async fn t20_to_t36_configuration_and_relations() {
     assert!(!own.contains_key("a"));
 }
 
+/// Hook contract T38, T42, T44, T45, T46, T47, T48, T49.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t37_to_t49_status_network_and_ports() {
     let host = started(true).await;
@@ -177,6 +180,7 @@ async fn t37_to_t49_status_network_and_ports() {
     .await;
 }
 
+/// Hook contract T40, T42.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t42_leader_settings_are_seen_before_the_hook_ends_and_t40_versions_too() {
     let mut charm = CharmText::new();
@@ -193,6 +197,7 @@ async fn t42_leader_settings_are_seen_before_the_hook_ends_and_t40_versions_too(
     )));
 }
 
+/// Hook contract T24, T25.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t24_a_removed_relation_is_listed_until_its_last_departed() {
     let mut charm = CharmText::new();
@@ -208,6 +213,7 @@ async fn t24_a_removed_relation_is_listed_until_its_last_departed() {
     assert_eq!(host.left("ids"), "db:7 / postgresql/1 \ndb:7 / \n/ \n", "T24, T25");
 }
 
+/// Hook contract T52.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t52_resources_are_fetched_once_and_unpacked() {
     let host = started(false).await;
@@ -253,6 +259,7 @@ async fn t52_resources_are_fetched_once_and_unpacked() {
     check(&host, &[("cat \"$(resource-get blob)\"", 0, "second", "")]).await;
 }
 
+/// Hook contract T53, T57.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t50_t51_t53_and_t57_to_t60_the_rest() {
     let host = started(false).await;
@@ -281,8 +288,6 @@ async fn t50_t51_t53_and_t57_to_t60_the_rest() {
         ],
     )
     .await;
-    let added = host.fake.state.lock().unwrap();
-    drop(added);
     host.unit(|goal| goal.trust = true);
     host.rest().await;
     check(

@@ -27,7 +27,7 @@ fn resolve(host: &Host, count: u32) {
     host.unit(|goal| goal.resolve = Some(Resolve { seq: goal.seq, retry: true, count }));
 }
 
-/// F18
+/// Hook contract F18.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f18_a_conflict_is_told_and_tried_again_when_it_is_resolved() {
     let mut host = Host::new(&CharmText::new());
@@ -51,7 +51,7 @@ async fn f18_a_conflict_is_told_and_tried_again_when_it_is_resolved() {
     assert_eq!(host.trace(), "upgrade-charm, config-changed, leader-settings-changed");
 }
 
-/// F18
+/// Hook contract F18.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f18_a_charm_that_is_forced_in_a_conflict_leaves_nothing_of_the_other() {
     if !rustix::process::geteuid().is_root() {
@@ -94,7 +94,7 @@ async fn a_first_charm_that_cannot_be_put_in_place_gives_way_to_another() {
     assert_eq!(host.trace(), "install, leader-settings-changed, config-changed, start");
 }
 
-/// L32
+/// Hook contract L32.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_whose_first_charm_cannot_be_put_in_place_leaves() {
     for force in [false, true] {
@@ -112,7 +112,7 @@ async fn a_unit_whose_first_charm_cannot_be_put_in_place_leaves() {
     }
 }
 
-/// F08
+/// Hook contract F08.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f08_an_upgrade_waits_in_error_and_a_forced_one_retries_the_hook_with_the_new_code() {
     let mut old = CharmText::new();

@@ -94,6 +94,10 @@ class Roles(unittest.TestCase):
         spark.Cluster("standalone")
         self.assertEqual(model.relations["cluster:0"]["bags"]["spark"]["generation"], "5")
 
+    def test_each_start_of_the_master_is_told_to_workers(self):
+        self.assertEqual(quorum.begun({}), {"master-starts": "1"})
+        self.assertEqual(quorum.begun({"master-starts": "7", "generation": "2"}), {"master-starts": "8"})
+
     def test_others_follow_what_was_announced(self):
         model = Model(self, unit="spark/1", leader=False)
         model.relate("cluster:0", "spark", {"master_uri": URI, "generation": "2"}, spark_0={})

@@ -224,10 +224,7 @@ impl Reader {
             resources: self.map(field, "resources", resource),
             expose: self.boolean(field, "expose"),
             exposed_endpoints: self.map(field, "exposed-endpoints", |f| {
-                Ok(Exposure {
-                    spaces: f.texts_of("expose-to-spaces")?,
-                    cidrs: f.texts_of("expose-to-cidrs")?,
-                })
+                Ok(Exposure { spaces: f.texts_of("expose-to-spaces")?, cidrs: cidrs(f)? })
             }),
             offers: self.map(field, "offers", offer),
             trust: self.boolean(field, "trust"),
@@ -254,6 +251,12 @@ impl Reader {
             series: self.text(field, "series"),
         }
     }
+}
+
+/// Each network parsed where it stands, so that what is none is named with its line.
+fn cidrs(field: &Field<'_>) -> Result<Vec<crate::Cidr>, FieldError> {
+    let Some(list) = field.get("expose-to-cidrs")? else { return Ok(Vec::new()) };
+    list.items()?.iter().map(Field::parse).collect()
 }
 
 fn directive(field: &Field<'_>) -> Result<crate::StorageDirective, FieldError> {

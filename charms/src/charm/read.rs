@@ -206,6 +206,7 @@ mod tests {
         );
     }
 
+    /// Hook contract C18.
     #[test]
     fn c18_all_files_of_a_split_charm_are_read() {
         let charm = charm(&[

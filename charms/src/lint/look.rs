@@ -1,5 +1,10 @@
 //! Looking for what is to be said.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use super::{Finding, Remark};
 use crate::charm::{Charm, CharmError, Files};
 use crate::tree::{Item, Tree};
@@ -115,9 +120,41 @@ pub fn lint(tree: &Tree) -> Vec<Remark> {
             found.whole(Finding::Missing(file));
         }
     }
+    fold_alike(tree, &mut found);
     let Found(mut found) = found;
     found.sort_by_key(|remark| std::cmp::Reverse(remark.level()));
     found
+}
+
+/// Names that a checkout on another system would lay onto each other.
+fn fold_alike(tree: &Tree, found: &mut Found) {
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for (path, _) in tree.iter() {
+        // The folders above need no item of their own.
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        for name in ends.filter_map(|end| path.get(..end)) {
+            match names.entry(folded(name)) {
+                Entry::Vacant(free) => {
+                    free.insert(name);
+                }
+                Entry::Occupied(other) if *other.get() != name => {
+                    let finding = Finding::FoldAlike((*other.get()).to_owned(), name.to_owned());
+                    found.at(name, None, finding);
+                    // What lies below would only say the same again.
+                    break;
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+}
+
+/// What a file system that is blind to case and to Unicode forms takes the name for.
+fn folded(name: &str) -> String {
+    let forms = ComposingNormalizerBorrowed::new_nfkc();
+    // Up and down again, since some letters meet only above.
+    let cased = forms.normalize(name).to_uppercase().to_lowercase();
+    forms.normalize(&cased).into_owned()
 }
 
 fn document(tree: &Tree, file: &str) -> Option<Map> {
@@ -283,6 +320,28 @@ mod tests {
         let none = lint(&Tree::new());
         assert_eq!(none[0].finding, Finding::Invalid(CharmError::Missing("metadata.yaml")));
         assert!(none.iter().any(|remark| remark.finding == Finding::Missing("README")));
+    }
+
+    #[test]
+    fn names_that_fold_alike_are_worth_a_warning_once() {
+        let tree = charm(&[
+            ("metadata.yaml", GOOD, 0o644),
+            ("dispatch", "", 0o755),
+            ("src/A.py", "", 0o644),
+            ("src/a.py", "", 0o644),
+            ("Lib/x", "", 0o644),
+            ("lib/x", "", 0o644),
+            ("é", "", 0o644),
+            ("e\u{301}", "", 0o644),
+        ]);
+        let found = lint(&tree);
+        let names: Vec<&str> = found.iter().map(|remark| remark.file.as_str()).collect();
+        assert_eq!(names, ["lib", "src/a.py", "é"]);
+        assert!(found.iter().all(|remark| remark.level() == crate::lint::Level::Warning));
+        assert_eq!(
+            found[0].to_string(),
+            "W: lib: name: Lib and lib are one name where letters' case or form is not told apart"
+        );
     }
 
     #[test]

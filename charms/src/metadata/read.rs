@@ -203,6 +203,7 @@ mod tests {
         read(&Field::root("metadata.yaml", &node)).map_err(|e| e.to_string())
     }
 
+    /// Hook contract C01.
     #[test]
     fn c01_name_summary_and_description_are_required() {
         assert!(metadata("").is_ok());
@@ -217,6 +218,7 @@ mod tests {
         }
     }
 
+    /// Hook contract C02.
     #[test]
     fn c02_short_and_long_relation_specs_are_the_same() {
         let short = metadata("requires: {db: mysql}").unwrap();
@@ -239,6 +241,7 @@ mod tests {
         }
     }
 
+    /// Hook contract C03.
     #[test]
     fn c03_unknown_keys_are_tolerated() {
         let known = metadata("").unwrap();
@@ -246,6 +249,7 @@ mod tests {
         assert_eq!(metadata(text).unwrap(), known);
     }
 
+    /// Hook contract C04.
     #[test]
     fn c04_a_subordinate_needs_a_container_scoped_requires() {
         let error = metadata("subordinate: true").unwrap_err();
@@ -258,6 +262,7 @@ mod tests {
         );
     }
 
+    /// Hook contract C07.
     #[test]
     fn c07_a_file_resource_needs_a_filename_that_is_no_path() {
         assert!(metadata("resources: {r: {type: file, filename: a.tgz}}").is_ok());

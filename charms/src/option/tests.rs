@@ -12,6 +12,7 @@ fn default(kind: &str, text: &str) -> Result<Option<OptionValue>, String> {
         .map_err(|e| e.to_string())
 }
 
+/// Hook contract C08.
 #[test]
 fn c08_options_must_be_there_and_may_be_empty() {
     assert!(config("{}").unwrap_err().to_string().contains("empty configuration"));
@@ -21,6 +22,7 @@ fn c08_options_must_be_there_and_may_be_empty() {
     assert!(config("options: {}").unwrap().is_empty());
 }
 
+/// Hook contract C09.
 #[test]
 fn c09_defaults_have_the_type_of_their_option() {
     let text = |t: &str| Some(OptionValue::String(t.to_owned()));
@@ -57,6 +59,7 @@ fn c09_defaults_have_the_type_of_their_option() {
     }
 }
 
+/// Hook contract C10.
 #[test]
 fn c10_text_that_is_no_int_is_refused() {
     let error = OptionKind::Int.parse_text("abc").unwrap_err();
@@ -76,15 +79,30 @@ fn c10_text_that_is_no_int_is_refused() {
     }
 }
 
+/// Hook contract C11.
 #[test]
 fn c11_a_secret_option_takes_nothing_but_secret_uris() {
-    for good in ["", "secret:9m4e2mr0ui3e8a215n4g", "secret://a/b"] {
+    let id = "9m4e2mr0ui3e8a215n4g";
+    let model = "8419cd78-4993-4c3a-928e-c646226beeee";
+    for good in
+        ["", &format!("secret:{id}"), &format!("secret:/{id}"), &format!("secret://{model}/{id}")]
+    {
         assert!(OptionKind::Secret.parse_text(good).is_ok(), "{good}");
     }
-    for bad in ["password", "secret:", "secret", " secret:x"] {
+    for bad in [
+        "password",
+        "secret:",
+        "secret",
+        "secret:x",
+        "secret://a/b",
+        id,
+        &format!(" secret:{id}"),
+        &format!("{model}/{id}"),
+    ] {
         assert!(OptionKind::Secret.parse_text(bad).is_err(), "{bad}");
     }
     assert!(default("secret", "hunter2").is_err());
+    assert!(default("secret", &format!("secret:{id}")).is_ok());
     assert!(default("secret", "\"\"").is_ok());
 }
 

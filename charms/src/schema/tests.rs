@@ -78,6 +78,7 @@ fn violations_say_where() {
     assert_eq!(told, ["\"b\" is required", "a.1: expected string, got integer"]);
 }
 
+/// Hook contract C12.
 #[test]
 fn c12_references_are_refused_anywhere() {
     for bad in [

@@ -118,6 +118,7 @@ mod tests {
         read(&Field::root("metadata.yaml", &node))
     }
 
+    /// Hook contract C06.
     #[test]
     fn c06_ranges_parse() {
         let range = |text: &str| {
@@ -151,6 +152,7 @@ mod tests {
         assert_eq!(spec("{type: block}").unwrap().count, Range::ONE);
     }
 
+    /// Hook contract C05.
     #[test]
     fn c05_only_file_systems_have_a_location() {
         assert!(spec("{type: filesystem, location: /srv/data}").is_ok());

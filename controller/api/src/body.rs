@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use muster_model::name::{MachineId, UnitName};
+use muster_model::cloud::{CloudDefinition, Credential};
+use muster_model::name::{CloudName, MachineId, UnitName};
 use muster_model::record::RequestId;
 use muster_model::{Command, Refusal, Revision, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,18 @@ pub struct VersionBody {
     pub version: String,
     /// The installation's id.
     pub uuid: String,
+}
+
+/// The clouds that a controller knows, and what the caller keeps to log in to them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CloudsBody {
+    /// The one that it makes machines on.
+    pub own: String,
+    /// By name, that one among them.
+    pub clouds: BTreeMap<CloudName, CloudDefinition>,
+    /// The caller's, by cloud and name.
+    pub credentials: BTreeMap<CloudName, BTreeMap<CloudName, Credential>>,
 }
 
 /// What a controller says of itself to users.

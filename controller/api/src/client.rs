@@ -3,6 +3,7 @@
 mod agent;
 mod blob;
 mod call;
+mod secret;
 mod user;
 
 pub use agent::{AgentClient, LEASE_HEADER, Lease, POLL, Polled, SHELLS_HEADER};

@@ -7,8 +7,9 @@
 use muster_model::command::ModelCommand;
 
 use crate::commands::{
-    actions, charm, config, controllers, deploy, help, logs, machines, models, relating, resources,
-    shell, ssh_keys, status, storage, units, wait,
+    actions, charm, clouds, config, controllers, credentials, deploy, help, logs, machines, models,
+    operations, relating, resources, secrets, shell, spaces, ssh_keys, status, storage, units,
+    wait,
 };
 
 /// What a line asks for.
@@ -48,14 +49,24 @@ pub enum Act {
     AttachResource(resources::Attach),
     /// Listing resources.
     Resources(resources::Resources),
+    /// Secrets.
+    Secret(secrets::Secret),
     /// Running an action or a command.
     Run(actions::Run),
     /// Showing a task.
-    ShowTask(actions::ShowTask),
+    ShowTask(operations::ShowTask),
     /// Listing a charm's actions.
     Actions(actions::Actions),
+    /// Ending tasks.
+    CancelTasks(operations::CancelTasks),
+    /// Trying again to make machines.
+    RetryProvisioning(machines::RetryProvisioning),
+    /// So many units, no more and no fewer.
+    Scale(units::Scale),
+    /// The spaces and networks there are.
+    Spaces(spaces::Spaces),
     /// Listing operations.
-    Operations(actions::Operations),
+    Operations(operations::Operations),
     /// The model's status.
     Status(status::Status),
     /// Waiting for something to be so.
@@ -66,6 +77,20 @@ pub enum Act {
     Ssh(shell::Ssh),
     /// Copying files.
     Scp(shell::Scp),
+    /// Showing clouds.
+    ShowClouds(clouds::ShowClouds),
+    /// Writing down a cloud.
+    PutCloud(clouds::PutCloud),
+    /// Forgetting a cloud.
+    RemoveCloud(clouds::RemoveCloud),
+    /// The region or credential that is meant where none is named.
+    Usual(clouds::Usual),
+    /// Showing credentials.
+    ShowCredentials(credentials::ShowCredentials),
+    /// Keeping credentials.
+    PutCredentials(credentials::PutCredentials),
+    /// Forgetting a credential.
+    RemoveCredential(credentials::RemoveCredential),
     /// Listing keys of SSH.
     SshKeys(ssh_keys::SshKeys),
     /// Making a model.
@@ -80,6 +105,8 @@ pub enum Act {
     Switch(models::Switch),
     /// Letting a user use models, or not.
     Grant(models::Grant),
+    /// Letting a user use the controller, or less of it.
+    GrantController(models::GrantController),
     /// Making a controller.
     Bootstrap(Box<controllers::Bootstrap>),
     /// Taking a controller down.

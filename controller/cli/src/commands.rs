@@ -8,17 +8,22 @@
 pub mod absent;
 pub mod actions;
 pub mod charm;
+pub mod clouds;
 pub mod common;
 pub mod config;
 pub mod controllers;
+pub mod credentials;
 pub mod deploy;
 pub mod help;
 pub mod logs;
 pub mod machines;
 pub mod models;
+pub mod operations;
 pub mod relating;
 pub mod resources;
+pub mod secrets;
 pub mod shell;
+pub mod spaces;
 pub mod ssh_keys;
 pub mod status;
 pub mod storage;
@@ -45,6 +50,8 @@ pub struct Entry {
 /// Every family, in the order of the help.
 const FAMILIES: &[&[Entry]] = &[
     controllers::ENTRIES,
+    clouds::ENTRIES,
+    credentials::ENTRIES,
     models::ENTRIES,
     deploy::ENTRIES,
     relating::ENTRIES,
@@ -53,8 +60,11 @@ const FAMILIES: &[&[Entry]] = &[
     machines::ENTRIES,
     storage::ENTRIES,
     resources::ENTRIES,
+    secrets::ENTRIES,
     actions::ENTRIES,
+    operations::ENTRIES,
     status::ENTRIES,
+    spaces::ENTRIES,
     wait::ENTRIES,
     logs::ENTRIES,
     shell::ENTRIES,

@@ -88,10 +88,8 @@ pub fn controller(desk: &Desk, contents: &Contents, flag: Option<&str>) -> Resul
         .or_else(|| contents.controllers.current.clone());
     let Some(name) = name else {
         return Err(if contents.controllers.controllers.is_empty() {
-            Failure::new("No controllers registered.").hint(format!(
-                "Make one with \"{0} bootstrap localhost\", or \"{0} register <token>\".",
-                desk.program
-            ))
+            Failure::new("No controllers registered.")
+                .hint(format!("Make one with \"{} bootstrap localhost\".", desk.program))
         } else {
             Failure::new("No selected controller.")
                 .hint(format!("Choose one with \"{} switch <controller>\".", desk.program))
@@ -109,7 +107,7 @@ pub fn controller(desk: &Desk, contents: &Contents, flag: Option<&str>) -> Resul
     let account = contents.accounts.controllers.get(&name);
     let Some((user, token)) = account.and_then(|a| Some((a.user.clone(), a.token.clone()?))) else {
         return Err(Failure::new(format!("not logged in to controller \"{name}\""))
-            .hint(format!("Log in with \"{} login -c {name}\".", desk.program)));
+            .hint("The client store has no account for it (accounts.yaml); whoever made the controller has one."));
     };
     Ok(Chosen { name, controller: controller.clone(), user, token })
 }

@@ -5,12 +5,13 @@
 //! a test sits at a desk of its own and many commands run in one process without meeting.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use muster_console::outcome::{error_line, warning_line};
 
 use crate::failure::Failure;
+use crate::neutral::neutral;
 
 /// Which of the streams are a person's terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +48,8 @@ pub struct Desk {
     pub terminals: Terminals,
     /// How much is said.
     pub talk: Talk,
-    /// What is read where a command reads its standard input; none: the process's own.
-    pub input: Option<Box<dyn Read + Send>>,
+    /// Standard input: answers to questions, and what a shell passes on.
+    pub input: Box<dyn BufRead + Send>,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     written: bool,
@@ -62,7 +63,7 @@ pub(crate) struct Streams {
 }
 
 impl Desk {
-    /// A desk with these streams and nothing in its environment.
+    /// A desk with these streams, nobody who answers and nothing in its environment.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Desk {
         Desk {
@@ -71,7 +72,7 @@ impl Desk {
             folder: PathBuf::from("."),
             terminals: Terminals::default(),
             talk: Talk::Usual,
-            input: None,
+            input: Box::new(io::empty()),
             out,
             err,
             written: false,
@@ -97,6 +98,7 @@ impl Desk {
                 stdout: io::stdout().is_terminal(),
                 stderr: io::stderr().is_terminal(),
             },
+            input: Box::new(BufReader::new(io::stdin())),
             ..Desk::new(Box::new(io::stdout()), Box::new(io::stderr()))
         }
     }
@@ -107,11 +109,20 @@ impl Desk {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Writes data to stdout.
+    /// Writes data to stdout. On a terminal nothing of it steers the terminal; a pipe or a file gets
+    /// it as it is.
     ///
     /// # Errors
     /// When nobody reads any more, or the disk behind it is full.
     pub fn data(&mut self, text: &str) -> Result<(), Failure> {
+        if self.terminals.stdout { self.raw(&neutral(text)) } else { self.raw(text) }
+    }
+
+    /// Writes to stdout what may steer a terminal: what a remote command wrote, and what is drawn.
+    ///
+    /// # Errors
+    /// When nobody reads any more, or the disk behind it is full.
+    pub fn raw(&mut self, text: &str) -> Result<(), Failure> {
         self.written |= !text.is_empty();
         self.out
             .write_all(text.as_bytes())
@@ -122,8 +133,9 @@ impl Desk {
     /// Lends the streams out, until [`Desk::give_back`]; what is read is not given back.
     pub(crate) fn lend(&mut self) -> Streams {
         self.written = true;
+        let input = std::mem::replace(&mut self.input, Box::new(io::empty()));
         Streams {
-            input: self.input.take().unwrap_or_else(|| Box::new(io::stdin())),
+            input,
             out: std::mem::replace(&mut self.out, Box::new(io::sink())),
             err: std::mem::replace(&mut self.err, Box::new(io::sink())),
         }
@@ -164,9 +176,14 @@ impl Desk {
         self.mutter(&error_line(words));
     }
 
-    /// Words on stderr as they are. When stderr is gone there is nobody to tell, so a failure to
-    /// write there ends here.
+    /// Words on stderr; nothing of them steers a terminal.
     pub fn mutter(&mut self, words: &str) {
+        self.raw_words(&neutral(words));
+    }
+
+    /// What a remote command wrote to its stderr, as it is. When stderr is gone there is nobody to
+    /// tell, so a failure to write there ends here.
+    pub fn raw_words(&mut self, words: &str) {
         if self.err.write_all(words.as_bytes()).and_then(|()| self.err.flush()).is_err() {
             self.talk = Talk::Quiet;
         }

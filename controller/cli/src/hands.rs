@@ -7,8 +7,10 @@ mod bootstrap;
 mod bundle;
 mod change;
 mod charm;
+mod clouds;
 mod config;
 mod controllers;
+mod credentials;
 mod deploy;
 mod files;
 mod help;
@@ -17,15 +19,18 @@ mod list;
 mod logs;
 mod models;
 mod openssh;
+mod operations;
 mod process;
 mod progress;
 mod remove;
 mod resources;
 mod run;
+mod secrets;
 mod service;
 mod session;
 mod shell;
 mod show;
+mod spaces;
 mod ssh_keys;
 mod status;
 mod switch;
@@ -94,27 +99,40 @@ async fn once(desk: &mut Desk, request: &Request) -> Result<(), Failure> {
         Act::Config(act) => config::config(session, act).await,
         Act::ModelConfig(act) => config::model_config(session, act).await,
         Act::Constraints(act) => config::constraints(session, act).await,
+        Act::RetryProvisioning(act) => change::retry(session, act).await,
+        Act::Scale(act) => change::scale(session, act).await,
+        Act::Spaces(act) => spaces::spaces(session, act).await,
         Act::Machines(act) => list::machines(session, act).await,
         Act::Storage(act) => list::storage(session, act).await,
         Act::StoragePools(act) => list::pools(session, act).await,
-        Act::Operations(act) => run::operations(session, act).await,
+        Act::CancelTasks(act) => operations::cancel(session, act).await,
+        Act::Operations(act) => operations::operations(session, act).await,
         Act::ShowUnit(act) => show::unit(session, act).await,
         Act::ShowApplication(act) => show::application(session, act).await,
         Act::AttachResource(act) => resources::attach(session, act).await,
         Act::Resources(act) => resources::list(session, act).await,
+        Act::Secret(act) => secrets::secret(session, act).await,
         Act::Run(act) => run::run(session, act).await,
-        Act::ShowTask(act) => run::show(session, act).await,
+        Act::ShowTask(act) => operations::show(session, act).await,
         Act::Actions(act) => show::actions(session, act).await,
         Act::Status(act) => status::status(session, act).await,
         Act::Wait(act) => wait::wait(session, act).await,
         Act::DebugLog(act) => logs::debug_log(session, act).await,
         Act::Ssh(act) => shell::ssh(session, act).await,
+        Act::ShowClouds(act) => clouds::show(session, act).await,
+        Act::PutCloud(act) => clouds::put(session, act).await,
+        Act::RemoveCloud(act) => clouds::remove(session, act).await,
+        Act::Usual(act) => clouds::usual(session, act),
+        Act::ShowCredentials(act) => credentials::show(session, act).await,
+        Act::PutCredentials(act) => credentials::put(session, act).await,
+        Act::RemoveCredential(act) => credentials::remove(session, act).await,
         Act::Scp(act) => openssh::scp(session, act).await,
         Act::SshKeys(act) => ssh_keys::list(session, *act).await,
         Act::AddModel(act) => models::add(session, act).await,
         Act::DestroyModel(act) => models::destroy(session, act).await,
         Act::Models(act) => models::list(session, act).await,
         Act::ShowModel(act) => models::show(session, act).await,
+        Act::GrantController(act) => models::grant_controller(session, act).await,
         Act::Grant(act) => models::grant(session, act).await,
         Act::Switch(act) => switch::switch(session, act).await,
         Act::Bootstrap(act) => bootstrap::bootstrap(session, act).await,

@@ -19,6 +19,7 @@ mod clock;
 pub mod context;
 pub mod desk;
 pub mod failure;
+pub mod neutral;
 
 pub mod hands;
 pub mod print;
@@ -47,6 +48,7 @@ pub async fn run(desk: &mut Desk, words: Vec<String>) -> u8 {
         Err(failure) => return end(desk, None, Err(failure)),
     };
     desk.talk = request.talk;
+    request.warnings.iter().for_each(|warning| desk.warn(warning));
     let empty = request.formatted && matches!(request.style.as_str(), "json" | "yaml");
     let result = hands::carry_out(desk, &request).await;
     end(desk, empty.then_some("{}\n"), result.map(|()| String::new()))
@@ -124,9 +126,9 @@ mod tests {
         let (code, out, err) = at_an_empty_desk("status --format json --x");
         assert_eq!((code, out.as_str()), (2, ""));
         assert_eq!(err, "ERROR option provided but not defined: --x\n");
-        let (code, out, err) = at_an_empty_desk("add-secret x");
+        let (code, out, err) = at_an_empty_desk("add-branch x");
         assert_eq!((code, out.as_str()), (1, ""));
-        assert_eq!(err, "ERROR \"add-secret\" is not supported by muster\n");
+        assert_eq!(err, "ERROR \"add-branch\" is not supported by muster\n");
     }
 
     #[test]

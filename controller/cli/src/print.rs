@@ -4,6 +4,7 @@ pub mod machines;
 pub mod models;
 pub mod ports;
 pub mod resources;
+pub mod secrets;
 pub mod status;
 pub mod storage;
 pub mod table;

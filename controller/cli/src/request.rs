@@ -27,6 +27,8 @@ pub struct Request {
     pub output: Option<String>,
     /// How much is said.
     pub talk: Talk,
+    /// What whoever typed it should know, before anything is done.
+    pub warnings: Vec<&'static str>,
 }
 
 /// What a line came to.
@@ -82,12 +84,19 @@ pub fn parse(words: &[String]) -> Result<Said, Failure> {
         command: entry.usage.name,
         act,
         model: owned("model"),
-        controller: owned("controller"),
+        controller: owned("controller").or_else(|| owned("target-controller")),
         style,
         formatted: line.has("format"),
         output: owned("output"),
         talk,
+        warnings: warnings(&line),
     })))
+}
+
+fn warnings(line: &muster_console::flags::Line) -> Vec<&'static str> {
+    let of_series = ["series", "force-series"].into_iter().any(|flag| line.has(flag));
+    let text = "series are no longer named; write --base, as in --base ubuntu@24.04";
+    of_series.then_some(text).into_iter().collect()
 }
 
 fn style(entry: &Entry, line: &muster_console::flags::Line) -> Result<String, UsageError> {

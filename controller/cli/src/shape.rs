@@ -5,10 +5,12 @@
 //! never shows what the JSON does not say.
 
 pub mod action;
+pub mod cloud;
 pub mod config;
 pub mod controller;
 pub mod models;
 pub mod resources;
+pub mod secret;
 pub mod select;
 pub mod status;
 pub mod storage;

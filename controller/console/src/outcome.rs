@@ -93,6 +93,7 @@ impl fmt::Display for Chain<'_> {
 mod tests {
     use super::*;
 
+    /// Hook contract T07.
     #[test]
     fn t07_errors_go_to_stderr_and_stdout_stays_empty() {
         let refused = Outcome::from(UsageError::Unknown("--x".to_owned()));

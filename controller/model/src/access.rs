@@ -33,8 +33,12 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
         Command::Estate(asked) => {
             let needed = match asked {
                 EstateCommand::AddModel { .. } => ControllerAccess::AddModel,
+                EstateCommand::ChangeCredentials { .. } => ControllerAccess::Login,
                 EstateCommand::Bootstrap { .. }
                 | EstateCommand::AddUser { .. }
+                | EstateCommand::PutCloud { .. }
+                | EstateCommand::RemoveCloud(_)
+                | EstateCommand::GrantController { .. }
                 | EstateCommand::AddToken { .. }
                 | EstateCommand::Enrol { .. } => ControllerAccess::Superuser,
             };
@@ -63,11 +67,13 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 | ModelCommand::Configure { .. }
                 | ModelCommand::Constrain { .. }
                 | ModelCommand::Expose { .. }
+                | ModelCommand::Unexpose { .. }
                 | ModelCommand::Integrate { .. }
                 | ModelCommand::RemoveRelation { .. }
                 | ModelCommand::AttachResource { .. }
                 | ModelCommand::AddMachines { .. }
                 | ModelCommand::RemoveMachines { .. }
+                | ModelCommand::RetryProvisioning { .. }
                 | ModelCommand::AddStorage { .. }
                 | ModelCommand::DetachStorage { .. }
                 | ModelCommand::AttachStorage { .. }
@@ -76,6 +82,7 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 | ModelCommand::RunAction { .. }
                 | ModelCommand::RunCommand { .. }
                 | ModelCommand::CancelTasks(_)
+                | ModelCommand::Secret(_)
                 | ModelCommand::Resolve { .. } => ModelAccess::Write,
             };
             model_access(draft, &account, *model, needed)

@@ -4,15 +4,22 @@
 //! charm, a token's hash) comes with it, so that deciding is a pure function of the estate, the
 //! caller, the command and the time.
 
+mod deploy;
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_charms::{Base, Charm, StorageDirective};
-use muster_resources::Digest;
+use muster_charms::{Base, StorageDirective};
 use serde::{Deserialize, Serialize};
+
+pub use deploy::{AddCharm, Deploy, Refresh, ResourceFile};
+
+use crate::cloud::{CloudDefinition, Credential};
+pub use secret::SecretCommand;
 
 use crate::constraints::Constraints;
 use crate::name::{
-    ActionName, ApplicationName, CharmUrl, CloudName, EndpointName, MachineId, ModelId, ModelName,
+    ActionName, ApplicationName, CloudName, EndpointName, MachineId, ModelId, ModelName,
     OptionName, PoolName, RelationId, ResourceName, StorageId, StorageName, TaskId, UnitName,
     UserName,
 };
@@ -59,6 +66,12 @@ pub enum EstateCommand {
         name: ModelName,
         /// Its owner; the caller if none.
         owner: Option<UserName>,
+        /// The cloud, or the region of the controller's own, that the operator named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cloud: Option<CloudName>,
+        /// The region that the operator named behind a cloud.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<CloudName>,
         /// Options that differ from the defaults.
         config: BTreeMap<String, String>,
         /// Constraints of its machines.
@@ -74,6 +87,31 @@ pub enum EstateCommand {
         access: ControllerAccess,
         /// The hash of its first token.
         token: TokenHash,
+    },
+    /// Write down a cloud, or what is known of one.
+    PutCloud {
+        /// Its name.
+        name: CloudName,
+        /// What is known of it.
+        definition: CloudDefinition,
+        /// Whether it is there already.
+        update: bool,
+    },
+    /// Take back that a cloud was written down.
+    RemoveCloud(CloudName),
+    /// Keep, replace and forget credentials of the caller's for one cloud.
+    ChangeCredentials {
+        /// The cloud.
+        cloud: CloudName,
+        /// Each with what it is now; none forgets it.
+        changes: BTreeMap<CloudName, Option<Credential>>,
+    },
+    /// Let a user do something with the whole controller, or less than before.
+    GrantController {
+        /// Whom.
+        user: UserName,
+        /// What.
+        access: ControllerAccess,
     },
     /// Keep a token by its hash.
     AddToken {
@@ -182,6 +220,13 @@ pub enum ModelCommand {
         /// From where; none takes it back.
         exposure: Option<crate::record::Exposure>,
     },
+    /// Take back that some endpoints of an application are reached from outside.
+    Unexpose {
+        /// Which application.
+        application: ApplicationName,
+        /// Which endpoints; those that were exposed beside them stay so.
+        endpoints: BTreeSet<EndpointName>,
+    },
     /// Relate two endpoints.
     Integrate {
         /// One end.
@@ -222,6 +267,11 @@ pub enum ModelCommand {
         machines: BTreeSet<MachineId>,
         /// Also if units live there, and without waiting for hooks.
         force: bool,
+    },
+    /// Try again at once to make machines that could not be made.
+    RetryProvisioning {
+        /// Which; empty is every one that failed.
+        machines: BTreeSet<MachineId>,
     },
     /// Give a unit more storage.
     AddStorage {
@@ -288,6 +338,8 @@ pub enum ModelCommand {
     },
     /// End tasks.
     CancelTasks(BTreeSet<TaskId>),
+    /// Of users' secrets.
+    Secret(SecretCommand),
     /// Answer failed hooks.
     Resolve {
         /// Whose; empty is every unit in error.
@@ -297,101 +349,9 @@ pub enum ModelCommand {
     },
 }
 
-/// A charm to make known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct AddCharm {
-    /// The archive's bytes, which the controller has.
-    pub digest: Digest,
-    /// How many.
-    pub size: u64,
-    /// What its files say, read by the server from the verified bytes; never taken from a client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub charm: Option<Box<Charm>>,
-}
-
-/// An application to make.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Deploy {
-    /// Its name.
-    pub application: ApplicationName,
-    /// Its charm, which the model knows.
-    pub charm: CharmUrl,
-    /// The channel that the operator named.
-    #[serde(default)]
-    pub channel: Option<String>,
-    /// Where each unit goes; its length is the number of units.
-    #[serde(default)]
-    pub placements: Vec<Placement>,
-    /// Options, as text.
-    #[serde(default)]
-    pub config: BTreeMap<OptionName, String>,
-    /// Whether it may have the cloud's credentials.
-    #[serde(default)]
-    pub trust: bool,
-    /// What its machines must have.
-    #[serde(default)]
-    pub constraints: Constraints,
-    /// The base of its machines; none: chosen from the charm's and the model's.
-    #[serde(default)]
-    pub base: Option<Base>,
-    /// How each storage is made.
-    #[serde(default)]
-    pub storage: BTreeMap<StorageName, StorageDirective>,
-    /// Kept storage for its one unit.
-    #[serde(default)]
-    pub attach_storage: Vec<StorageId>,
-    /// Files.
-    #[serde(default)]
-    pub resources: BTreeMap<ResourceName, ResourceFile>,
-    /// Spaces of endpoints.
-    #[serde(default)]
-    pub bindings: BTreeMap<EndpointName, String>,
-    /// Also on a base that the charm does not name.
-    #[serde(default)]
-    pub force: bool,
-}
-
-/// Another charm, resources or settings for an application.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Refresh {
-    /// The application.
-    pub application: ApplicationName,
-    /// The new charm, which the model knows; none keeps the present one.
-    pub charm: Option<CharmUrl>,
-    /// The channel that the operator named.
-    #[serde(default)]
-    pub channel: Option<String>,
-    /// Options, as text.
-    #[serde(default)]
-    pub config: BTreeMap<OptionName, String>,
-    /// How storage that is new in the charm is made.
-    #[serde(default)]
-    pub storage: BTreeMap<StorageName, StorageDirective>,
-    /// Files.
-    #[serde(default)]
-    pub resources: BTreeMap<ResourceName, ResourceFile>,
-    /// Also to units in error.
-    #[serde(default)]
-    pub force_units: bool,
-    /// Also to a base that the charm does not name.
-    #[serde(default)]
-    pub force_base: bool,
-}
-
-/// A file for a resource: bytes that the controller has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ResourceFile {
-    /// The bytes.
-    pub digest: Digest,
-    /// How many.
-    pub size: u64,
-    /// What the file was called where it came from.
-    pub origin_name: String,
-}
+/// Targets of one [`ModelCommand::RunAction`] or [`ModelCommand::RunCommand`]: each is three records,
+/// and a Txn has its limit. Whoever has more gives several commands.
+pub const MAX_TARGETS: usize = 30;
 
 /// An application, and its endpoint if the operator named it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

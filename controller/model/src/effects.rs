@@ -1,10 +1,16 @@
 //! What the tools of one run wrote, held back until the run ends well.
 
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use secret::SecretChange;
+
+use muster_charms::secret::SecretId;
 
 use crate::name::{EndpointName, RelationId, StorageName};
 
@@ -37,6 +43,9 @@ pub struct Effects {
     /// Instances to add (`storage-add`).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub add_storage: BTreeMap<StorageName, u32>,
+    /// What was done to secrets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<SecretId, SecretChange>,
 }
 
 impl Effects {
@@ -201,6 +210,7 @@ pub fn apply_change(settings: &mut Settings, change: &SettingsChange) -> bool {
 mod tests {
     use super::*;
 
+    /// Hook contract T47.
     #[test]
     fn t47_port_ranges_parse() {
         for (text, printed) in [

@@ -5,6 +5,8 @@
 //! one machine because it has one field (I5), revisions grow because the store counts them (I12),
 //! no record can name another model's because names do not carry a model (I14).
 
+mod secret;
+
 use crate::estate::Estate;
 use crate::life::Life;
 use crate::model::Model;
@@ -33,6 +35,7 @@ impl Model {
         self.relations_connect(&mut found);
         self.leaders_live(&mut found);
         self.storage_is_held_once(&mut found);
+        self.secrets_hold(&mut found);
         self.tasks_refer(&mut found);
         self.settings_are_valid(&mut found);
         found

@@ -7,6 +7,7 @@
 
 mod build;
 pub mod relation;
+mod secret;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use muster_resources::Digest;
 use serde::{Deserialize, Serialize};
 
 pub use build::{effective, settings};
+pub use secret::{ChangedSecret, ManagedSecret, OwnedSecrets, SecretsGoal};
 pub use snapshot::{Snapshot, SnapshotRequest};
 
 use crate::effects::{OpenPort, Settings};
@@ -137,6 +139,9 @@ pub struct UnitGoal {
     /// The charm's resources; those that were given.
     #[serde(default)]
     pub resources: BTreeMap<ResourceName, ResourceGoal>,
+    /// Secrets that ask something of it.
+    #[serde(default)]
+    pub secrets: SecretsGoal,
     /// Tasks that it has still to run, in order.
     #[serde(default)]
     pub tasks: Vec<TaskGoal>,

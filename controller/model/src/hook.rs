@@ -1,5 +1,7 @@
 //! Which hook, with everything that makes it this run and no other.
 
+mod secret;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::name::{
     ActionName, ApplicationName, EndpointName, RelationId, StorageId, TaskId, UnitName,
 };
 use crate::version::Version;
+
+pub use secret::{SecretHook, SecretHookKind};
 
 /// A hook to run: its kind and what it is about (hook contract, sections 3.3 and 4.3).
 ///
@@ -38,6 +42,8 @@ pub enum Hook {
     Relation(RelationHook),
     /// One of the two of a storage.
     Storage(StorageHook),
+    /// One of the four of a secret.
+    Secret(SecretHook),
 }
 
 /// One of the five hooks of a relation.
@@ -129,6 +135,7 @@ impl fmt::Display for Hook {
                 };
                 write!(f, "{}-storage-{kind}", hook.storage.name)
             }
+            Hook::Secret(hook) => hook.fmt(f),
         }
     }
 }

@@ -41,6 +41,7 @@ pub mod touches;
 
 pub mod access;
 pub mod caller;
+pub mod cloud;
 pub mod command;
 pub mod refusal;
 pub mod reply;
@@ -62,6 +63,8 @@ pub use goal::{Goal, UnitGoal};
 pub use hook::Hook;
 pub use life::Life;
 pub use model::Model;
+/// How secrets are called and what they hold in clear; what is kept of them is in [`record`].
+pub use muster_charms::secret;
 pub use refusal::Refusal;
 pub use report::Report;
 pub use time::Timestamp;

@@ -13,8 +13,16 @@ pub struct ModelOption {
     pub default: &'static str,
     /// How its values are read.
     pub kind: ModelOptionKind,
-    /// What it does, in a line.
+    /// What it does, in a line; empty for one of Juju's that is kept, given back and does nothing here.
     pub about: &'static str,
+}
+
+impl ModelOption {
+    /// Whether it is one of Juju's that changes nothing here.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.about.is_empty()
+    }
 }
 
 /// How an option's value is read.
@@ -24,7 +32,9 @@ pub enum ModelOptionKind {
     Text,
     /// `true` or `false`.
     Bool,
-    /// A span of time in Go's form, from one minute to an hour.
+    /// A whole number.
+    Int,
+    /// A span of time in Go's form, from ten seconds to an hour.
     Interval,
     /// A span of time in Go's form, of a second or more; empty for none.
     Deadline,
@@ -72,10 +82,85 @@ pub const OPTIONS: &[ModelOption] = &[
     option!("update-status-hook-interval", "5m", Interval, "how often update-status runs"),
 ];
 
+macro_rules! idle {
+    ($($key:literal $default:literal $kind:ident,)*) => {
+        &[$(option!($key, $default, $kind, ""),)*]
+    };
+}
+
+/// Options of Juju's that mean nothing here. Scripts set them on every model, so they are taken with
+/// a warning and given back.
+pub const IDLE: &[ModelOption] = idle! {
+    "agent-metadata-url" "" Text,
+    "agent-stream" "released" Text,
+    "apt-ftp-proxy" "" Text,
+    "apt-http-proxy" "" Text,
+    "apt-https-proxy" "" Text,
+    "apt-no-proxy" "" Text,
+    "backup-dir" "" Text,
+    "charmhub-url" "" Text,
+    "cloudinit-userdata" "" Text,
+    "container-image-metadata-defaults-disabled" "false" Bool,
+    "container-image-metadata-url" "" Text,
+    "container-image-stream" "released" Text,
+    "container-inherit-properties" "" Text,
+    "container-networking-method" "" Text,
+    "default-series" "" Text,
+    "default-space" "alpha" Text,
+    "development" "false" Bool,
+    "disable-network-management" "false" Bool,
+    "disable-telemetry" "false" Bool,
+    "enable-os-refresh-update" "true" Bool,
+    "enable-os-upgrade" "true" Bool,
+    "extra-info" "" Text,
+    "fan-config" "" Text,
+    "firewall-mode" "instance" Text,
+    "ignore-machine-addresses" "false" Bool,
+    "image-metadata-defaults-disabled" "false" Bool,
+    "image-metadata-url" "" Text,
+    "image-stream" "released" Text,
+    "logforward-enabled" "false" Bool,
+    "logging-output" "" Text,
+    "lxd-snap-channel" "" Text,
+    "max-action-results-age" "336h" Text,
+    "max-action-results-size" "5G" Text,
+    "max-status-history-age" "336h" Text,
+    "max-status-history-size" "5G" Text,
+    "net-bond-reconfigure-delay" "17" Int,
+    "num-container-provision-workers" "4" Int,
+    "num-provision-workers" "16" Int,
+    "provisioner-harvest-mode" "destroyed" Text,
+    "proxy-ssh" "false" Bool,
+    "resource-tags" "" Text,
+    "saas-ingress-allow" "0.0.0.0/0,::/0" Text,
+    "secret-backend" "auto" Text,
+    "snap-http-proxy" "" Text,
+    "snap-https-proxy" "" Text,
+    "snap-store-assertions" "" Text,
+    "snap-store-proxy" "" Text,
+    "snap-store-proxy-url" "" Text,
+    "ssh-allow" "0.0.0.0/0,::/0" Text,
+    "ssl-hostname-verification" "true" Bool,
+    "storage-default-block-source" "" Text,
+    "storage-default-filesystem-source" "" Text,
+    "syslog-ca-cert" "" Text,
+    "syslog-client-cert" "" Text,
+    "syslog-client-key" "" Text,
+    "syslog-host" "" Text,
+    "syslog-server-cert" "" Text,
+    "test-mode" "false" Bool,
+    "transmit-vendor-metrics" "true" Bool,
+};
+
+/// Every option that may be set, those that do nothing here among them.
+pub fn all() -> impl Iterator<Item = &'static ModelOption> {
+    OPTIONS.iter().chain(IDLE)
+}
+
 /// The option of this key.
 #[must_use]
 pub fn option(key: &str) -> Option<&'static ModelOption> {
-    OPTIONS.iter().find(|option| option.key == key)
+    all().find(|option| option.key == key)
 }
 
 impl ModelInfo {
@@ -122,9 +207,11 @@ pub fn check(option: &ModelOption, value: &str) -> Result<(), &'static str> {
         ModelOptionKind::Text => Ok(()),
         ModelOptionKind::Bool if value == "true" || value == "false" => Ok(()),
         ModelOptionKind::Bool => Err("must be true or false"),
+        ModelOptionKind::Int if value.parse::<i64>().is_ok() => Ok(()),
+        ModelOptionKind::Int => Err("must be a whole number"),
         ModelOptionKind::Interval => match interval(value) {
-            Some(span) if (60..=3600).contains(&span.as_secs()) => Ok(()),
-            Some(_) => Err("must be between 1m and 60m"),
+            Some(span) if (SHORTEST..=LONGEST).contains(&span) => Ok(()),
+            Some(_) => Err("must be between 10s and 60m"),
             None => Err("must be a span of time such as 5m"),
         },
         ModelOptionKind::Deadline if value.is_empty() => Ok(()),
@@ -136,26 +223,32 @@ pub fn check(option: &ModelOption, value: &str) -> Result<(), &'static str> {
     }
 }
 
-/// A span in minutes and seconds, such as `5m`, `1m30s`, `1h`.
+/// The shortest span between two runs of `update-status`: test suites use it to see soon what it does.
+const SHORTEST: Duration = Duration::from_secs(10);
+/// The longest.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// A span in hours, minutes, seconds and milliseconds, such as `5m`, `1m30s`, `0.5h`, `10.0s`.
 fn interval(text: &str) -> Option<Duration> {
-    let mut seconds = 0u64;
-    let mut digits = String::new();
-    for letter in text.chars() {
-        let unit = match letter {
-            '0'..='9' => {
-                digits.push(letter);
-                continue;
-            }
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
+    let mut span = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let seconds = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 0.001,
             _ => return None,
         };
-        let number: u64 = digits.parse().ok()?;
-        digits.clear();
-        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
+        let number: f64 = number.parse().ok()?;
+        span = span.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
+        rest = tail;
     }
-    (digits.is_empty() && !text.is_empty()).then_some(Duration::from_secs(seconds))
+    (!text.is_empty()).then_some(span)
 }
 
 #[cfg(test)]
@@ -164,20 +257,32 @@ mod tests {
 
     #[test]
     fn options_are_in_order_and_their_defaults_valid() {
-        for pair in OPTIONS.windows(2) {
-            assert!(pair[0].key < pair[1].key, "{}", pair[1].key);
+        for table in [OPTIONS, IDLE] {
+            for pair in table.windows(2) {
+                assert!(pair[0].key < pair[1].key, "{}", pair[1].key);
+            }
         }
-        for option in OPTIONS {
+        for option in all() {
             assert_eq!(check(option, option.default), Ok(()), "{}", option.key);
+            let same = all().filter(|other| other.key == option.key).count();
+            assert_eq!(same, 1, "{}", option.key);
         }
+        assert!(OPTIONS.iter().all(|option| !option.is_idle()));
     }
 
+    /// Test suites make `update-status` come every ten seconds to see soon what it does.
     #[test]
     fn the_interval_has_bounds() {
         let option = option("update-status-hook-interval").unwrap();
-        assert_eq!(check(option, "59s"), Err("must be between 1m and 60m"));
-        assert_eq!(check(option, "5"), Err("must be a span of time such as 5m"));
-        assert_eq!(check(option, "60m"), Ok(()));
+        for good in ["10s", "10.0s", "60m", "1m30s", "0.5h", "10000ms"] {
+            assert_eq!(check(option, good), Ok(()), "{good}");
+        }
+        for bad in ["9s", "9.99s", "61m", "0s"] {
+            assert_eq!(check(option, bad), Err("must be between 10s and 60m"), "{bad}");
+        }
+        for bad in ["5", "", "m", "5x", "-5m", "1.2.3s", "s5"] {
+            assert_eq!(check(option, bad), Err("must be a span of time such as 5m"), "{bad}");
+        }
     }
 
     #[test]

@@ -348,6 +348,7 @@ as_text!(CharmUrl);
 mod tests {
     use super::*;
 
+    /// Hook contract N02.
     #[test]
     fn n02_unit_names() {
         assert!("app/0".parse::<UnitName>().is_ok());

@@ -10,12 +10,14 @@
 
 mod application;
 mod charm;
+mod cloud;
 mod controller;
 mod keys;
 mod machine;
 mod model;
 mod relation;
 mod resource;
+mod secret;
 mod ssh_keys;
 mod storage;
 mod task;
@@ -29,6 +31,7 @@ pub use application::{
     Application, ApplicationStatus, Exposure, LeaderSettings, Leadership, PendingUnit, Scale,
 };
 pub use charm::CharmRecord;
+pub use cloud::{Cloud, CloudCredentials};
 pub use controller::{Controller, Presence, Request};
 pub use keys::{Only, Pair, RequestId, TokenHash};
 pub use machine::{
@@ -37,15 +40,21 @@ pub use machine::{
 pub use model::{Counters, ModelIndex, ModelInfo};
 pub use relation::{Databag, Membership, Relation, RelationEnd};
 pub use resource::Resource;
+pub use secret::{
+    Ciphertext, PART, PartNumber, RotatePolicy, Sealed, Secret, SecretOwner, SecretPart,
+    SecretRevision, SecretScope, SecretShelf, SecretTrack,
+};
 pub use ssh_keys::SshKeys;
 pub use storage::{Attachment, Provider, Storage, StorageFacts, StoragePool};
 pub use task::{Operation, Task, TaskKind, TaskLog, TaskQueue, TaskResult, TaskTarget};
 pub use unit::{Resolve, Unit, UnitFailure, UnitProgress, UnitState};
 pub use user::{ControllerAccess, ModelAccess, Subject, Token, User};
 
+use muster_charms::secret::SecretId;
+
 use crate::name::{
-    ApplicationName, BadName, CharmUrl, MachineId, Member, ModelId, ModelName, OperationId,
-    PoolName, RelationId, ResourceName, StorageId, TaskId, UnitName, UserName,
+    ApplicationName, BadName, CharmUrl, CloudName, MachineId, Member, ModelId, ModelName,
+    OperationId, PoolName, RelationId, ResourceName, StorageId, TaskId, UnitName, UserName,
 };
 
 /// A record of the estate.
@@ -336,6 +345,9 @@ records! {
         Token, tokens, TokenHash, "token", |r| r.hash;
         ModelIndex, model_names, Pair<UserName, ModelName>, "model-name",
             |r| Pair(r.owner.clone(), r.name.clone());
+        Cloud, clouds, CloudName, "cloud", |r| r.name.clone();
+        CloudCredentials, cloud_credentials, Pair<UserName, CloudName>, "credential",
+            |r| Pair(r.owner.clone(), r.cloud.clone());
         Presence, presence, RequestId, "presence", |r| r.controller.clone();
         Request, requests, RequestId, "request", |r| r.id.clone();
     }
@@ -363,6 +375,12 @@ records! {
         CharmRecord, charms, CharmUrl, "charm", |r| r.url.clone();
         Resource, resources, Pair<ApplicationName, ResourceName>, "resource",
             |r| Pair(r.application.clone(), r.name.clone());
+        Secret, secrets, SecretId, "secret", |r| r.id.clone();
+        SecretPart, secret_parts, Pair<SecretId, PartNumber>, "secret-part",
+            |r| Pair(r.secret.clone(), r.number);
+        SecretTrack, secret_tracks, Pair<SecretId, UnitName>, "secret-track",
+            |r| Pair(r.secret.clone(), r.unit.clone());
+        SecretShelf, secret_shelves, SecretOwner, "secret-shelf", |r| r.holder.clone();
         SshKeys, ssh_keys, Only, "ssh-keys", |_| Only;
         StoragePool, storage_pools, PoolName, "storage-pool", |r| r.name.clone();
         Storage, storages, StorageId, "storage", |r| r.id.clone();

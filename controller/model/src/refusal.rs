@@ -46,6 +46,8 @@ impl Refusal {
             "storage" => refusal.hint("`muster storage` lists it"),
             "pool" => refusal.hint("`muster storage-pools` lists them"),
             "model" => refusal.hint("`muster models` lists those that you may see"),
+            "cloud" => refusal.hint("`muster clouds` lists them"),
+            "credential" => refusal.hint("`muster credentials` lists them"),
             "ssh key" => refusal.hint("`muster ssh-keys` lists them"),
             "charm" => refusal.hint("`muster deploy ./FOLDER` brings the charm with it"),
             "relation" => refusal.hint("`muster status --relations` lists them"),
@@ -55,7 +57,7 @@ impl Refusal {
     }
 }
 
-/// The stable code of a refusal; programs match on it, `muster explain` tells of it.
+/// The stable code of a refusal; programs match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {

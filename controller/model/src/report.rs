@@ -1,7 +1,10 @@
 //! What agents and the provisioner tell.
 
+mod secret;
+
 use std::collections::BTreeMap;
 
+pub use secret::{SecretFound, SecretHow, SecretWant};
 use serde::{Deserialize, Serialize};
 
 use crate::effects::{Effects, SettingsChange};
@@ -234,6 +237,8 @@ pub enum NowReport {
         /// What the provider calls it.
         provider_id: String,
     },
+    /// `secret-get`: which revision is read, and from now on.
+    Secret(SecretWant),
     /// The machine is about to restart at the charm's wish.
     Rebooting,
 }
@@ -268,4 +273,7 @@ pub struct Receipt {
     /// The version of the leader's settings after `leader-set`.
     #[serde(default)]
     pub leader_settings: Version,
+    /// What `secret-get` may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretFound>,
 }

@@ -7,6 +7,7 @@ pub(crate) mod action;
 mod application;
 mod attach;
 pub mod charm;
+mod cloud;
 mod configure;
 mod deploy;
 mod estate;
@@ -19,6 +20,7 @@ pub(crate) mod report;
 mod resolve;
 mod resource;
 mod scale;
+pub(crate) mod secret;
 mod ssh_key;
 pub(crate) mod storage;
 
@@ -148,6 +150,9 @@ impl<'e> Deciding<'e> {
             ModelCommand::Expose { application, exposure } => {
                 configure::expose(self, application, exposure.as_ref())
             }
+            ModelCommand::Unexpose { application, endpoints } => {
+                configure::unexpose(self, application, endpoints)
+            }
             ModelCommand::Integrate { one, other } => integrate::integrate(self, one, other),
             ModelCommand::RemoveRelation { relation, force } => {
                 integrate::remove(self, relation, *force)
@@ -161,6 +166,7 @@ impl<'e> Deciding<'e> {
             ModelCommand::RemoveMachines { machines, force } => {
                 machine::remove(self, machines, *force)
             }
+            ModelCommand::RetryProvisioning { machines } => machine::retry(self, machines),
             ModelCommand::AddStorage { unit, name, directive } => {
                 storage::add(self, unit, name, directive)
             }
@@ -185,6 +191,7 @@ impl<'e> Deciding<'e> {
                 execution_group,
             } => action::exec(self, targets, command, *timeout_ms, *parallel, execution_group),
             ModelCommand::CancelTasks(tasks) => action::cancel(self, tasks),
+            ModelCommand::Secret(command) => secret::decide(self, command),
             ModelCommand::Resolve { units, retry } => resolve::resolve(self, units, *retry),
         }
     }

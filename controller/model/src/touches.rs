@@ -14,16 +14,22 @@
 //! | keys of SSH | the machines, and no unit |
 //! | relation | the units of both ends |
 //! | databag | whoever sees the member in that relation; the member itself when it comes or goes |
+//! | secret | who manages it, and its readers when there is a newer revision |
+//! | who reads a secret | the reader, and who manages it |
 //! | storage | the unit that has it, and the one that had it; of none's, the machine that keeps it |
 //! | task, queue | its target |
 //! | counts, progress, facts of storage, results | nobody |
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use muster_charms::secret::SecretId;
+
 use crate::estate::{Batch, Estate};
 use crate::model::Model;
 use crate::name::{ApplicationName, MachineId, Member, ModelId, RelationId, UnitName};
-use crate::record::{Key, Machine, MachineFacts, Pair, Storage, Task, TaskTarget};
+use crate::record::{
+    Key, Machine, MachineFacts, Pair, Secret, SecretOwner, Storage, Task, TaskTarget,
+};
 
 /// Who must look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,10 +141,20 @@ impl<'a> Seen<'a> {
                 }
             }
             Key::TaskQueue(_, target) => self.target(target),
+            Key::Secret(_, id) => self.secret(id),
+            Key::SecretTrack(_, Pair(id, unit)) => {
+                self.units.insert(unit.clone());
+                self.managers(id);
+            }
+            Key::SecretShelf(_, SecretOwner::Unit(unit)) => {
+                self.units.insert(unit.clone());
+            }
             Key::Controller(_)
             | Key::User(_)
             | Key::Token(_)
             | Key::ModelIndex(_)
+            | Key::Cloud(_)
+            | Key::CloudCredentials(_)
             | Key::Presence(_)
             | Key::Request(_)
             | Key::Counters(..)
@@ -149,6 +165,8 @@ impl<'a> Seen<'a> {
             | Key::InstanceRecord(..)
             | Key::Membership(..)
             | Key::CharmRecord(..)
+            | Key::SecretPart(..)
+            | Key::SecretShelf(..)
             | Key::StoragePool(..)
             | Key::StorageFacts(..)
             | Key::Operation(..)
@@ -218,6 +236,39 @@ impl<'a> Seen<'a> {
                 _ => true,
             });
             self.units.extend(seen.map(|unit| unit.name.clone()));
+        }
+    }
+
+    /// Who manages a secret, if a hook of theirs may be about the change; who reads it, if there is
+    /// another newest revision.
+    fn secret(&mut self, id: &SecretId) {
+        let (was, is) = (self.was.and_then(|m| m.secret(id)), self.is.and_then(|m| m.secret(id)));
+        let asks = |secret: Option<&Secret>| {
+            let secret = secret.filter(|secret| secret.is_kept())?;
+            let due: Vec<_> = secret.revisions.iter().map(|(n, r)| (*n, r.due())).collect();
+            Some((secret.label.clone(), secret.rotate_at, due))
+        };
+        if asks(was) != asks(is) {
+            self.managers(id);
+        }
+        let newest =
+            |secret: Option<&Secret>| secret.filter(|s| s.is_kept()).and_then(Secret::newest);
+        if newest(was) != newest(is) {
+            for model in self.sides() {
+                self.units.extend(model.trackers(id).map(|track| track.unit.clone()));
+            }
+        }
+    }
+
+    fn managers(&mut self, id: &SecretId) {
+        for model in self.sides() {
+            match model.secret(id).map(|secret| &secret.owner) {
+                Some(SecretOwner::Unit(unit)) => drop(self.units.insert(unit.clone())),
+                Some(SecretOwner::Application(name)) => {
+                    self.units.extend(model.leader(name).cloned());
+                }
+                Some(SecretOwner::Model) | None => {}
+            }
         }
     }
 

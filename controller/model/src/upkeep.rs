@@ -11,6 +11,7 @@ mod machine;
 mod model;
 mod prune;
 mod relation;
+mod secret;
 mod storage;
 mod unit;
 
@@ -18,10 +19,12 @@ pub use prune::{ANSWERS, OPERATION_AGE, OPERATIONS, stale};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use muster_charms::secret::SecretId;
+
 use crate::draft::{Draft, MAX_WRITES, Txn};
 use crate::estate::{Batch, Estate};
 use crate::name::{ApplicationName, MachineId, Member, ModelId, RelationId, StorageId, UnitName};
-use crate::record::{Key, Pair, TaskTarget};
+use crate::record::{Key, Pair, SecretOwner, TaskTarget};
 use crate::refusal::Refusal;
 use crate::rules::Deciding;
 use crate::time::Timestamp;
@@ -49,6 +52,8 @@ pub enum Matter {
     Machine(ModelId, MachineId),
     /// A storage instance: its end.
     Storage(ModelId, StorageId),
+    /// A secret: its grants, its readers, its end.
+    Secret(ModelId, SecretId),
 }
 
 impl Matter {
@@ -59,7 +64,8 @@ impl Matter {
             | Matter::Unit(model, _)
             | Matter::Relation(model, _)
             | Matter::Machine(model, _)
-            | Matter::Storage(model, _) => *model,
+            | Matter::Storage(model, _)
+            | Matter::Secret(model, _) => *model,
         }
     }
 }
@@ -122,6 +128,16 @@ impl Agenda {
             | Key::InstanceRecord(model, id)
             | Key::MachineFacts(model, id) => Matter::Machine(*model, *id),
             Key::Storage(model, id) => Matter::Storage(*model, id.clone()),
+            Key::Secret(model, id) => {
+                // A model that goes waits for its secrets.
+                self.open.insert(Matter::Model(*model));
+                Matter::Secret(*model, id.clone())
+            }
+            Key::SecretTrack(model, Pair(id, _)) => Matter::Secret(*model, id.clone()),
+            Key::SecretShelf(model, SecretOwner::Unit(name)) => Matter::Unit(*model, name.clone()),
+            Key::SecretShelf(model, SecretOwner::Application(name)) => {
+                Matter::Application(*model, name.clone())
+            }
             _ => return,
         };
         self.open.insert(matter);
@@ -212,6 +228,7 @@ impl Tidying<'_, '_> {
             Matter::Relation(_, id) => relation::tidy(self, *id),
             Matter::Machine(_, id) => machine::tidy(self, *id),
             Matter::Storage(_, id) => storage::tidy(self, id),
+            Matter::Secret(_, id) => secret::tidy(self, id),
         }
     }
 

@@ -10,6 +10,7 @@ mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use muster_charms::secret::SecretId;
 use serde::{Deserialize, Serialize};
 
 pub use uptake::{has_taken, uptake};
@@ -21,8 +22,8 @@ use crate::name::{
 };
 use crate::record::{
     Application, ApplicationStatus, Databag, InstanceRecord, LeaderSettings, Machine, MachineFacts,
-    ModelInfo, Operation, Relation, Resource, Scale, Storage, StorageFacts, StoragePool, Task,
-    TaskLog, TaskResult, Unit, UnitProgress,
+    ModelInfo, Operation, Relation, Resource, Scale, Secret, Storage, StorageFacts, StoragePool,
+    Task, TaskLog, TaskResult, Unit, UnitProgress,
 };
 use crate::status::{Agent, MachineAgent, Status, Workload};
 use crate::version::Revision;
@@ -36,6 +37,8 @@ pub struct ViewRequest {
     pub storage: bool,
     /// Resources.
     pub resources: bool,
+    /// Secrets, without their contents.
+    pub secrets: bool,
     /// Databags and leader's settings.
     pub settings: bool,
     /// Operations and tasks, newest first, at most so many operations.
@@ -75,6 +78,9 @@ pub struct ModelView {
     /// Its resources, if asked for.
     #[serde(default)]
     pub resources: Vec<Resource>,
+    /// Its secrets, if asked for; never what they hold.
+    #[serde(default)]
+    pub secrets: BTreeMap<SecretId, Secret>,
     /// Its operations, if asked for.
     #[serde(default)]
     pub operations: BTreeMap<OperationId, Operation>,

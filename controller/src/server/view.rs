@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use muster_api::body::{ControllerBody, Preparation, VersionBody, WhoamiBody};
+use muster_api::body::{CloudsBody, ControllerBody, Preparation, VersionBody, WhoamiBody};
 use muster_api::route::Route;
 use muster_model::access::access_of;
+use muster_model::cloud::CloudDefinition;
 use muster_model::name::ModelId;
-use muster_model::record::{ControllerAccess, Machine, Unit};
+use muster_model::record::{Cloud, CloudCredentials, ControllerAccess, Machine, Unit};
 use muster_model::view::{Condition, Heard, ModelView, ViewRequest, Wait, WaitAnswer, holds};
 use muster_model::{Estate, Refusal};
 use serde::de::DeserializeOwned;
@@ -75,6 +76,27 @@ pub(super) fn whoami(session: &Session) -> Result<Response<Body>, Failure> {
 
 pub(super) fn findings(app: &App) -> Result<Response<Body>, Failure> {
     Ok(json(&app.ledger.estate().findings()))
+}
+
+/// Every cloud that is written down, the own one first among them, and the caller's own credentials.
+pub(super) fn clouds(app: &App, session: &Session) -> Result<Response<Body>, Failure> {
+    let estate = app.ledger.estate();
+    let user = session.user()?;
+    let Some(controller) = estate.controller() else { return Err(Failure::not_found()) };
+    let own = (controller.cloud.clone(), CloudDefinition::own(&controller.cloud));
+    let written = estate.table::<Cloud>().iter();
+    let kept = estate.table::<CloudCredentials>().iter();
+    Ok(json(&CloudsBody {
+        own: controller.cloud.to_string(),
+        clouds: written
+            .map(|(name, cloud)| (name.clone(), cloud.definition.clone()))
+            .chain([own])
+            .collect(),
+        credentials: kept
+            .filter(|(_, kept)| kept.owner == user.name)
+            .map(|(_, kept)| (kept.cloud.clone(), kept.credentials.clone()))
+            .collect(),
+    }))
 }
 
 pub(super) fn models(app: &App, session: &Session) -> Result<Response<Body>, Failure> {

@@ -151,6 +151,8 @@ impl House {
             id: ModelId(uuid::Uuid::nil()),
             name: name.parse().unwrap(),
             owner: None,
+            cloud: None,
+            region: None,
             config: Default::default(),
             constraints: Default::default(),
         };

@@ -21,6 +21,8 @@ fn add_model(name: &str) -> Command {
         id: ModelId(uuid::Uuid::nil()),
         name: name.parse().unwrap(),
         owner: None,
+        cloud: None,
+        region: None,
         config: Default::default(),
         constraints: Default::default(),
     })

@@ -10,6 +10,7 @@ mod life;
 mod matrix;
 mod power;
 mod repeats;
+mod secrets;
 mod shell;
 mod time;
 mod tls;

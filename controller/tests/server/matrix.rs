@@ -6,16 +6,17 @@ use muster_api::body::{EnrolBody, LogBatch, PresenceBody, Submission, TeardownBo
 use muster_api::route::{Method, Name, TABLE};
 use muster_controller::identity;
 use muster_model::Revision;
-use muster_model::command::{Command, EstateCommand, ModelCommand};
+use muster_model::command::{Command, EstateCommand, ModelCommand, SecretCommand};
 use muster_model::goal::SnapshotRequest;
 use muster_model::name::ModelId;
 use muster_model::record::{ControllerAccess, ModelAccess, Subject};
-use muster_model::report::{NowReport, Report, ReportBody};
+use muster_model::report::{NowReport, Report, ReportBody, SecretHow, SecretWant};
 use muster_model::view::{Condition, Wait};
 use muster_resources::Digest;
 use serde_json::{Value, json};
 
 use crate::common::{Fake, House, id, shipped};
+use crate::secrets;
 
 /// Who asks, in the order of the columns below.
 const WHO: [&str; 14] = [
@@ -47,10 +48,13 @@ const EXPECTED: &[(&str, Name, &str)] = &[
     ("a command that needs admin", Name::Commands, "----?xx.?.xxxx"),
     ("a command that needs superuser", Name::Commands, "----xxxxx.xxxx"),
     ("a command that is the controller's own", Name::Commands, "----!!!!!!xxxx"),
+    ("clouds", Name::Clouds, "----......xxxx"),
     ("models", Name::Models, "----......xxxx"),
     ("view", Name::ModelView, "----?...?.xxxx"),
     ("wait", Name::ModelWait, "----?...?.xxxx"),
     ("logs", Name::ModelLogs, "----?...?.xxxx"),
+    ("sealing a content", Name::SecretSeal, "----?x..?.xxxx"),
+    ("showing a content", Name::SecretContent, "----?xx.?.xxxx"),
     ("a shell, without a stream", Name::Shell, "----?x!!?!xxxx"),
     ("state of a blob", Name::BlobState, "----xx....xxxx"),
     ("sending a blob", Name::BlobAppend, "----xx....xxxx"),
@@ -60,6 +64,9 @@ const EXPECTED: &[(&str, Name, &str)] = &[
     ("goal", Name::Goal, "----xxxxxx...x"),
     ("a report of a unit", Name::Reports, "----xxxxxx.xxx"),
     ("a snapshot of a unit", Name::Snapshot, "----xxxxxx.xxx"),
+    ("sealing a unit's content", Name::AgentSeal, "----xxxxxx.xxx"),
+    ("reading a secret", Name::AgentSecret, "----xxxxxx.xxx"),
+    ("secrets of a unit", Name::AgentSecrets, "----xxxxxx.xxx"),
     ("lines of a log", Name::AgentLogs, "----xxxxxx...x"),
     ("presence", Name::AgentPresence, "----xxxxxx...x"),
     ("taking a shell, without a stream", Name::AgentShell, "----xxxxxx!!!x"),
@@ -110,6 +117,10 @@ async fn world() -> World {
         machine.tell(crate::agents::facts(machine.machine)).await;
     }
     house.hello(model, &[&own]).await;
+    let id = secrets::make(&house, model, 1).await;
+    let applications = ["hello".parse().unwrap()].into();
+    let grant = SecretCommand::Grant { id, applications, granted: true };
+    house.do_in(model, ModelCommand::Secret(grant)).await.unwrap();
     tokens.extend([own.token, beside.token, far.token].map(Some));
     let (_, charm, _) = house.packed(&shipped("hello"));
     World { house, model, charm, tokens }
@@ -148,9 +159,12 @@ impl World {
             .replace("{model}", &model.to_string())
             .replace("{digest}", &blob.to_string())
             .replace("{application}", "hello")
-            .replace("{number}", "0");
+            .replace("{number}", "0")
+            .replace("{secret}", secrets::id(1).as_str());
         let query = match row {
             Name::Goal => "?after=0".to_owned(),
+            Name::SecretSeal => format!("?id={}", secrets::id(1)),
+            Name::AgentSeal => format!("?id={}&owner=hello/0", secrets::id(2)),
             Name::BlobAppend => format!("?offset=0&size={}", bytes.len()),
             _ => String::new(),
         };
@@ -166,6 +180,8 @@ impl World {
         }
         request = match row {
             Name::BlobAppend => request.body(bytes),
+            // A key of three letters and an empty value.
+            Name::SecretSeal | Name::AgentSeal => request.body(&b"\x03key\0\0\0\0"[..]),
             _ => match self.body(what, row, model, &fresh) {
                 Some(body) => request.json(&body),
                 None => request,
@@ -230,6 +246,9 @@ impl World {
                 },
             }),
             Name::Snapshot => json!(SnapshotRequest::default()),
+            Name::AgentSecret => {
+                json!(SecretWant { id: Some(secrets::id(1)), label: None, how: SecretHow::Peek })
+            }
             Name::AgentLogs => json!(LogBatch::default()),
             Name::AgentPresence => json!(PresenceBody::default()),
             _ => return None,

@@ -8,7 +8,7 @@ use super::policy::{Kind, Limits, Policy};
 /// lies in them, links after everything else.
 pub(super) trait Sink {
     fn folder(&mut self, path: &str) -> Result<(), ArchiveError>;
-    fn file(&mut self, path: &str, executable: bool, size: u64) -> Result<(), ArchiveError>;
+    fn file(&mut self, path: &str, mode: u32, size: u64) -> Result<(), ArchiveError>;
     /// A piece of the file that was named last.
     fn data(&mut self, chunk: Chunk) -> Result<(), ArchiveError>;
     /// The file that was named last is complete.
@@ -43,7 +43,7 @@ impl<'a> Door<'a> {
         let Some(path) = admitted.path else { return Ok(()) };
         match kind {
             Kind::Folder => self.sink.folder(&path),
-            Kind::File { executable, size } => self.sink.file(&path, *executable, *size),
+            Kind::File { mode, size } => self.sink.file(&path, self.limits().mode(*mode), *size),
             Kind::Link { target } => {
                 self.links.push((path, target.clone()));
                 Ok(())

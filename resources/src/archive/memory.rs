@@ -15,8 +15,8 @@ pub enum Listed {
     Folder,
     /// A file.
     File {
-        /// Whether its owner may run it.
-        executable: bool,
+        /// The mode that it gets where the archive is unpacked.
+        mode: u32,
         /// Bytes.
         size: u64,
     },
@@ -47,8 +47,8 @@ impl Sink for Memory<'_> {
         Ok(())
     }
 
-    fn file(&mut self, path: &str, executable: bool, size: u64) -> Result<(), ArchiveError> {
-        self.listed.insert(path.to_owned(), Listed::File { executable, size });
+    fn file(&mut self, path: &str, mode: u32, size: u64) -> Result<(), ArchiveError> {
+        self.listed.insert(path.to_owned(), Listed::File { mode, size });
         // Grown by what comes, not by what is claimed.
         self.open = (self.wanted)(path).then(|| (path.to_owned(), Vec::new()));
         Ok(())

@@ -1,8 +1,9 @@
 //! Folders into archives: the same tree gives the same bytes, wherever and whenever it is packed.
 //!
-//! Entries are sorted, times are fixed, modes are 0755 or 0644, and owners are not told. What could
-//! not be unpacked again is refused here already, by the same policy. `.git` is left out, and so
-//! is what `.jujuignore` names; [`Packed::left_out`] says what that was.
+//! Entries are sorted, times are fixed, of files' modes there is what the limits keep, folders are
+//! 0755, and owners are not told. What could not be unpacked again is refused here already, by the
+//! same policy. `.git` is left out, and so is what `.jujuignore` names; [`Packed::left_out`] says
+//! what that was.
 
 mod ignore;
 
@@ -108,7 +109,7 @@ impl Source {
             }
             let kind = match found.item {
                 Item::Folder { .. } => Kind::Folder,
-                Item::File { mode, size } => Kind::File { executable: mode & 0o100 != 0, size },
+                Item::File { mode, size } => Kind::File { mode: limits.mode(mode), size },
                 Item::Link { target } => match target.into_os_string().into_string() {
                     Ok(target) => Kind::Link { target },
                     Err(_) => return Err(ArchiveError::refused(path.as_bytes(), Rule::NotUtf8)),
@@ -149,10 +150,9 @@ impl Source {
         for (path, kind) in &self.entries {
             match kind {
                 Kind::Folder => zip.add_directory(path.as_str(), folder).map_err(failed)?,
-                Kind::File { executable, size } => {
-                    let mode = if *executable { 0o755 } else { 0o644 };
+                Kind::File { mode, size } => {
                     let options = plain
-                        .unix_permissions(mode)
+                        .unix_permissions(*mode)
                         .compression_method(zip::CompressionMethod::Deflated)
                         .compression_level(Some(6));
                     zip.start_file(path.as_str(), options).map_err(failed)?;
@@ -187,9 +187,9 @@ impl Source {
                     tar.append_data(&mut header, format!("{path}/"), io::empty())
                         .map_err(failed)?;
                 }
-                Kind::File { executable, size } => {
+                Kind::File { mode, size } => {
                     header.set_entry_type(tar::EntryType::Regular);
-                    header.set_mode(if *executable { 0o755 } else { 0o644 });
+                    header.set_mode(*mode);
                     header.set_size(*size);
                     let file = self.open(path, *size)?;
                     tar.append_data(&mut header, path, file).map_err(failed)?;

@@ -2,7 +2,8 @@
 //!
 //! An archive writes only inside its own fresh folder, or is refused whole (S9). Nothing is
 //! skipped and nothing repaired, with three exceptions that every tool makes: one leading `./` is
-//! dropped, a tar entry that is only `./` is the folder itself, and modes become 0755 or 0644.
+//! dropped, a tar entry that is only `./` is the folder itself, and of a mode at most the low nine
+//! bits are kept.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -60,10 +61,14 @@ pub struct Limits {
     pub unmeasured: u64,
     /// Names at the top that must not be links, because we read them ourselves (S10).
     pub plain: Cow<'static, [Cow<'static, str>]>,
+    /// Whether files keep the low nine bits of their modes; else they become 0755 or 0644.
+    pub keep_modes: bool,
+    /// Whether names may meet on a file system that is blind to case and to Unicode forms.
+    pub fold_alike: bool,
 }
 
 impl Limits {
-    /// For charms.
+    /// For charms: their modes are their own, and so are their names (hook contract, section 1.12).
     #[must_use]
     pub fn charm() -> Limits {
         Limits {
@@ -80,6 +85,8 @@ impl Limits {
             ratio: 200,
             unmeasured: 10 << 20,
             plain: PLAIN.iter().copied().map(Cow::Borrowed).collect(),
+            keep_modes: true,
+            fold_alike: true,
         }
     }
 
@@ -92,7 +99,18 @@ impl Limits {
             file: 16 << 30,
             entries: 200_000,
             plain: Cow::Borrowed(&[]),
+            keep_modes: false,
+            fold_alike: false,
             ..Limits::charm()
+        }
+    }
+
+    /// The mode that a file gets whose archive, or whose folder, says this one.
+    pub(super) fn mode(&self, found: u32) -> u32 {
+        match found & 0o777 {
+            kept if self.keep_modes => kept,
+            executable if executable & 0o100 != 0 => 0o755,
+            _ => 0o644,
         }
     }
 }
@@ -102,10 +120,10 @@ impl Limits {
 pub enum Kind {
     /// A folder; its mode becomes 0755.
     Folder,
-    /// A file; its mode becomes 0755 if its owner may run it, else 0644.
+    /// A file.
     File {
-        /// Whether its owner may run it.
-        executable: bool,
+        /// Its mode, before the limits have their say.
+        mode: u32,
         /// Bytes.
         size: u64,
     },
@@ -129,7 +147,7 @@ pub(super) struct Admitted {
 pub(super) struct Policy {
     limits: Limits,
     strip: usize,
-    /// By folded name.
+    /// By name, folded where names may not meet.
     names: BTreeMap<String, Known>,
     entries: u64,
     links: u64,
@@ -137,7 +155,7 @@ pub(super) struct Policy {
 }
 
 struct Known {
-    /// How it is spelt, if that is not its folded name.
+    /// How it is spelt, if that is not what it is kept under.
     spelt: Option<Box<str>>,
     what: What,
 }
@@ -198,9 +216,9 @@ impl Policy {
     /// Follows every link through the whole of the names, once they are all known: a link that is
     /// harmless by itself may lead out through another (Z22).
     pub(super) fn finish(&self) -> Result<(), (String, Rule)> {
-        for (folded, known) in &self.names {
+        for (key, known) in &self.names {
             if matches!(known.what, What::Link(_)) {
-                let path = known.spelt.as_deref().unwrap_or(folded);
+                let path = known.spelling(key);
                 self.follow(path).map_err(|rule| (path.to_owned(), rule))?;
             }
         }
@@ -285,13 +303,14 @@ impl Policy {
         let mut parent = path;
         while let Some((above, _)) = parent.rsplit_once('/') {
             parent = above;
-            match self.names.get(&folded(parent)) {
+            let key = self.key(parent);
+            match self.names.get(&key) {
                 // What is above a known folder was entered with it.
-                Some(known) if known.is(parent) && known.is_folder() => break,
-                Some(known) if known.is(parent) => {
+                Some(known) if known.spelling(&key) == parent && known.is_folder() => break,
+                Some(known) if known.spelling(&key) == parent => {
                     return Err(Rule::ParentNotFolder(parent.to_owned()));
                 }
-                Some(known) => return Err(Rule::FoldsLike(known.spelling(parent))),
+                Some(known) => return Err(Rule::FoldsLike(known.spelling(&key).to_owned())),
                 None => implied.push(parent.to_owned()),
             }
         }
@@ -305,9 +324,10 @@ impl Policy {
 
     /// Enters `path` itself; false if it is a folder that was made for what lies below it.
     fn enter(&mut self, path: &str, kind: &Kind) -> Result<bool, Rule> {
-        if let Some(known) = self.names.get_mut(&folded(path)) {
-            if !known.is(path) {
-                return Err(Rule::FoldsLike(known.spelling(path)));
+        let key = self.key(path);
+        if let Some(known) = self.names.get_mut(&key) {
+            if known.spelling(&key) != path {
+                return Err(Rule::FoldsLike(known.spelling(&key).to_owned()));
             }
             if *kind != Kind::Folder || !matches!(known.what, What::Implied) {
                 return Err(Rule::Duplicate);
@@ -325,9 +345,14 @@ impl Policy {
     }
 
     fn insert(&mut self, path: &str, what: What) {
-        let folded = folded(path);
-        let spelt = (folded != path).then(|| path.into());
-        self.names.insert(folded, Known { spelt, what });
+        let key = self.key(path);
+        let spelt = (key != path).then(|| path.into());
+        self.names.insert(key, Known { spelt, what });
+    }
+
+    /// What a name is kept under.
+    fn key(&self, name: &str) -> String {
+        if self.limits.fold_alike { name.to_owned() } else { folded(name) }
     }
 
     /// Resolves the link at `path` as the kernel would, with the archive's top as the root that
@@ -358,7 +383,7 @@ impl Policy {
     }
 
     fn target(&self, path: &str) -> Option<&str> {
-        match self.names.get(&folded(path)) {
+        match self.names.get(&self.key(path)) {
             Some(Known { what: What::Link(target), .. }) => Some(target),
             _ => None,
         }
@@ -366,20 +391,13 @@ impl Policy {
 }
 
 impl Known {
-    fn is(&self, path: &str) -> bool {
-        // The folded names are equal, so without a spelling of its own it is the folded name.
-        match &self.spelt {
-            Some(spelt) => **spelt == *path,
-            None => folded(path) == path,
-        }
-    }
-
     fn is_folder(&self) -> bool {
         matches!(self.what, What::Folder | What::Implied)
     }
 
-    fn spelling(&self, path: &str) -> String {
-        self.spelt.as_deref().map_or_else(|| folded(path), str::to_owned)
+    /// How a name is spelt that is kept under `key`.
+    fn spelling<'a>(&'a self, key: &'a str) -> &'a str {
+        self.spelt.as_deref().unwrap_or(key)
     }
 }
 

@@ -63,7 +63,11 @@ fn entry(
         return refused(Rule::PaxSize);
     }
     let kind = match header.kind {
-        b'0' | 0 => Kind::File { executable: header.mode & 0o100 != 0, size: header.size },
+        b'0' | 0 => {
+            // Only the low bits count, so nothing is lost.
+            let mode = u32::try_from(header.mode & 0o7777).unwrap_or(0);
+            Kind::File { mode, size: header.size }
+        }
         b'5' => Kind::Folder,
         b'2' => match String::from_utf8(ahead.target.unwrap_or_else(|| header.target.clone())) {
             Ok(target) => Kind::Link { target },

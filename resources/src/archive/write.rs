@@ -301,8 +301,7 @@ impl Sink for Writer<'_, '_> {
         self.below.folder(Path::new(path))
     }
 
-    fn file(&mut self, path: &str, executable: bool, size: u64) -> Result<(), ArchiveError> {
-        let mode = if executable { 0o755 } else { 0o644 };
+    fn file(&mut self, path: &str, mode: u32, size: u64) -> Result<(), ArchiveError> {
         let file = self.below.file(Path::new(path), mode)?;
         self.open = Some((PathBuf::from(path), file, size));
         self.files += 1;

@@ -26,8 +26,8 @@ pub(super) fn walk(file: &File, size: u64, door: &mut Door<'_>) -> Result<(), Ar
     for entry in &entries {
         match &entry.kind {
             EntryKind::Folder => door.entry(&entry.name, &Kind::Folder)?,
-            EntryKind::File { executable } => {
-                let kind = Kind::File { executable: *executable, size: entry.size };
+            EntryKind::File { mode } => {
+                let kind = Kind::File { mode: *mode, size: entry.size };
                 door.entry(&entry.name, &kind)?;
                 let before = entry.data;
                 inflate(file, entry, &pool, &mut |chunk, used| {

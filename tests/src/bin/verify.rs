@@ -1,12 +1,13 @@
-//! `cargo verify [--quick]`: everything that must pass.
+//! `cargo verify [--quick]`: everything that must pass. `cargo verify ids`: what proves which line of the
+//! checklists.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use muster_console::outcome::Chain;
 use muster_tests::call;
-use muster_tests::verify;
+use muster_tests::verify::{self, Verified};
 use muster_tests::voice::Voice;
 
 /// Checks format, lints and documents, and runs every test: unit, property, simulation, scenario,
@@ -17,16 +18,28 @@ struct Arguments {
     /// Leave out the system tests, which need root, disk and minutes.
     #[arg(long)]
     quick: bool,
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Instead {
+    /// Run nothing; say for each line of the checklists which tests claim it, or why none does.
+    Ids,
 }
 
 fn main() -> ExitCode {
-    let Arguments { quick } = Arguments::parse_from(call::words());
+    let Arguments { quick, instead } = Arguments::parse_from(call::words());
     let voice = Voice::new();
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.parent().unwrap_or(package);
-    match verify::run(root, quick, &voice) {
-        Ok(tally) => {
-            print(&format!("tests: {tally}"));
+    let done = match instead {
+        Some(Instead::Ids) => verify::account(root),
+        None => verify::run(root, quick, &voice).map(|verified| closing(&verified)),
+    };
+    match done {
+        Ok(text) => {
+            print(text.trim_end());
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -34,6 +47,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn closing(verified: &Verified) -> String {
+    let mut text = format!("tests: {}\n", verified.tally);
+    for proof in &verified.proofs {
+        text.push_str(&format!("{proof}\n"));
+        if !proof.outstanding.is_empty() {
+            let count = proof.outstanding.len();
+            text.push_str(&format!("    {count} claims are by tests that this run left out\n"));
+        }
+    }
+    text
 }
 
 #[expect(clippy::print_stdout, reason = "the closing line is this program's output")]

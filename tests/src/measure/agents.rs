@@ -14,10 +14,11 @@ use muster_api::AgentClient;
 use muster_api::body::{LogBatch, LogReceipt, PresenceBody};
 use muster_api::client::Endpoint;
 use muster_api::shell::Link;
-use muster_model::goal::{Snapshot, SnapshotRequest};
+use muster_model::goal::{OwnedSecrets, Snapshot, SnapshotRequest};
 use muster_model::name::{MachineId, UnitName};
-use muster_model::record::TokenHash;
-use muster_model::report::{Receipt, ReportBody, StepReport};
+use muster_model::record::{Sealed, SecretOwner, TokenHash};
+use muster_model::report::{Receipt, ReportBody, SecretWant, StepReport};
+use muster_model::secret::{Content, SecretId};
 use muster_model::{Report, Revision};
 use muster_resources::Digest;
 use tokio::task::JoinSet;
@@ -131,6 +132,31 @@ impl Controller for Watched {
     ) -> BoxFuture<'a, Result<Snapshot, ControllerError>> {
         count(&self.traffic.snapshots);
         self.remote.snapshot(unit, request)
+    }
+
+    fn seal<'a>(
+        &'a self,
+        unit: &'a UnitName,
+        id: &'a SecretId,
+        owner: Option<&'a SecretOwner>,
+        content: &'a Content,
+    ) -> BoxFuture<'a, Result<Sealed, ControllerError>> {
+        self.remote.seal(unit, id, owner, content)
+    }
+
+    fn read_secret<'a>(
+        &'a self,
+        unit: &'a UnitName,
+        want: &'a SecretWant,
+    ) -> BoxFuture<'a, Result<Content, ControllerError>> {
+        self.remote.read_secret(unit, want)
+    }
+
+    fn owned_secrets<'a>(
+        &'a self,
+        unit: &'a UnitName,
+    ) -> BoxFuture<'a, Result<OwnedSecrets, ControllerError>> {
+        self.remote.owned_secrets(unit)
     }
 
     fn blob<'a>(

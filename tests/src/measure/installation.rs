@@ -120,6 +120,8 @@ impl Installation {
             id: installation.model,
             name: parse(NAME)?,
             owner: None,
+            cloud: None,
+            region: None,
             config: Default::default(),
             constraints: Constraints::default(),
         };

@@ -112,6 +112,13 @@ impl World {
         self.save(host, name, unit)?;
         self.has_what_the_goal_names(at, host, name)?;
         let effects = self.effects(at.0, name, unit, hook);
+        if self.scripts.talkative
+            && self.random.happens(80)
+            && let Some(want) = self.secret_want(at.0)
+        {
+            // Whoever may not read it hears so, and its hook goes on.
+            self.tool_tells(at, host, name, NowReport::Secret(want))?;
+        }
         if self.scripts.talkative && self.random.happens(100) {
             let now = NowReport::Status { value: Workload::Active, message: "at work".to_owned() };
             self.tool_tells(at, host, name, now)?;
@@ -151,6 +158,10 @@ impl World {
         if self.random.happens(50) {
             let value = Some(self.random.below(5).to_string());
             effects.state.insert("kept".to_owned(), value);
+        }
+        if self.random.happens(80) {
+            let leads = unit.seen.leads;
+            effects.secrets.extend(self.secret_effects(model, name, leads, about));
         }
         if self.random.happens(40) {
             let port = 7000 + self.random.below(40);

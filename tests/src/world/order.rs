@@ -206,6 +206,7 @@ fn told(hook: &Hook) -> String {
             None => format!("{hook}[{}]", about.relation),
         },
         Hook::Storage(about) => format!("{hook} {}", about.storage),
+        Hook::Secret(about) => format!("{hook} {}", about.subject()),
         _ => hook.to_string(),
     }
 }

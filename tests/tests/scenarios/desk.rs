@@ -1,5 +1,8 @@
 //! Where lines are typed: each becomes commands of the world in the current model.
 
+#[path = "secret.rs"]
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,12 +15,15 @@ use muster::commands::units::{Remove, Removed};
 use muster::{Said, parse};
 use muster_model::Model;
 use muster_model::command::{Deploy, ModelCommand, Refresh};
+use muster_model::goal::{Snapshot, SnapshotRequest};
 use muster_model::name::{ApplicationName, MachineId, ModelId, UnitName};
 use muster_model::record::{Application, Placement, Relation, Storage, Unit};
 use muster_model::reply::Outcome;
+use muster_model::report::SecretHow;
 use muster_model::view::{ViewRequest, uptake};
 use muster_tests::fixture::add_charm;
 use muster_tests::world::{World, named};
+use serde_json::Value;
 
 /// A world and the model that the operator works in.
 pub(crate) struct Desk {
@@ -77,6 +83,10 @@ impl Desk {
             }
             ["status"] => Ok(self.status()),
             ["hooks", units @ ..] => Ok(self.hooks(units)),
+            ["goal-state", unit] => Ok(self.seen_by(unit, |seen| seen.goal_state)),
+            ["statuses", unit] => Ok(self.seen_by(unit, |seen| seen.status)),
+            ["read", unit, name] => Ok(self.read(unit, name, SecretHow::Tracked)),
+            ["read", unit, name, "--refresh"] => Ok(self.read(unit, name, SecretHow::Refresh)),
             ["model", name] => {
                 self.current = *self.models.get(*name).expect("the model is there");
                 Ok(String::new())
@@ -92,6 +102,24 @@ impl Desk {
     fn fail(&mut self, unit: &str, hook: &str, times: u32) -> String {
         self.world.scripts.of(self.current, &named(unit), hook).fails = times;
         String::new()
+    }
+
+    /// What a unit's tools print from, a line each.
+    fn seen_by(&self, unit: &str, part: impl Fn(Snapshot) -> Option<Value>) -> String {
+        let asked = SnapshotRequest { goal_state: true, ..SnapshotRequest::default() };
+        let seen = self.model().snapshot(&named(unit), &asked, self.world.estate.revision());
+        let part = part(seen.expect("the unit is there")).expect("it was asked for");
+        let mut text = String::new();
+        let mut places = vec![(String::new(), &part)];
+        while let Some((place, value)) = places.pop() {
+            match value.as_object().filter(|map| !map.is_empty()) {
+                Some(map) => {
+                    places.extend(map.iter().rev().map(|(key, v)| (format!("{place} {key}"), v)));
+                }
+                None => writeln!(text, "{}: {value}", place.trim()).expect("text"),
+            }
+        }
+        text
     }
 
     fn model(&self) -> &Model {
@@ -161,6 +189,7 @@ impl Desk {
                 base: asked.base,
                 host: asked.host,
             }],
+            Act::Secret(asked) => return self.secret(asked),
             Act::Storage(_) => return self.storage(),
             Act::Machines(_) => return self.machines(),
             other => panic!("no story has needed {other:?} so far"),
@@ -247,14 +276,13 @@ impl Desk {
     fn refresh(&mut self, asked: deploy::Refresh) -> Result<ModelCommand, String> {
         let charm = asked.path.map(|path| self.know(&path)).transpose()?;
         Ok(ModelCommand::Refresh(Refresh {
-            application: asked.application,
             charm,
             channel: asked.channel,
-            config: BTreeMap::new(),
+            base: asked.base,
             storage: asked.storage,
-            resources: BTreeMap::new(),
             force_units: asked.force_units,
             force_base: asked.force_base,
+            ..Refresh::of(asked.application)
         }))
     }
 

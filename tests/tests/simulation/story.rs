@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_charms::StorageDirective;
 use muster_model::Model;
 use muster_model::command::{
-    Deploy, EndpointRef, ModelCommand, Refresh, RelationRef, ResourceFile, TargetRef,
+    Deploy, EndpointRef, ModelCommand, Refresh, RelationRef, ResourceFile, SecretCommand, TargetRef,
 };
 use muster_model::name::{ApplicationName, MachineId, ModelId, RelationId, UnitName};
 use muster_model::record::{
-    Application, Machine, Placement, Relation, Storage, TaskResult, Unit, UnitProgress,
+    Application, Machine, Placement, Relation, Secret, Storage, TaskResult, Unit, UnitProgress,
 };
 use muster_model::reply::Outcome;
+use muster_model::secret::SecretId;
 use muster_tests::fixture::{CHARMS, REVISIONS, add_charm, digest};
 use muster_tests::world::{Broken, Faults, World, named, uuid};
 
@@ -99,7 +100,8 @@ fn command(world: &mut World, id: ModelId) -> Result<(), Broken> {
         26..38 => integrate(world, &model),
         38..50 => scale(world, &model),
         50..60 => settings(world, id, &model)?,
-        60..72 => storage(world, &model),
+        60..66 => secrets(world, id, &model),
+        66..72 => storage(world, &model),
         72..80 => tasks(world, &model),
         80..86 => resolve(world, &model),
         _ => take_down(world, &model),
@@ -236,14 +238,9 @@ fn settings(world: &mut World, id: ModelId, model: &Model) -> Result<Option<Mode
             let revision = u32::try_from(world.random.below(u64::from(REVISIONS))).unwrap_or(0) + 1;
             let Some(url) = know(world, id, &charm, revision)? else { return Ok(None) };
             ModelCommand::Refresh(Refresh {
-                application,
                 charm: Some(url),
-                channel: None,
-                config: BTreeMap::new(),
-                storage: BTreeMap::new(),
-                resources: BTreeMap::new(),
                 force_units: world.random.below(3) == 0,
-                force_base: false,
+                ..Refresh::of(application)
             })
         }
         1 => ModelCommand::AttachResource {
@@ -277,6 +274,42 @@ fn settings(world: &mut World, id: ModelId, model: &Model) -> Result<Option<Mode
                 trust: (world.random.below(6) == 0).then_some(true),
             }
         }
+    }))
+}
+
+fn secrets(world: &mut World, id: ModelId, model: &Model) -> Option<ModelCommand> {
+    let known: Vec<SecretId> = names::<Secret>(model);
+    let text = world.random.below(5).to_string();
+    let secret = world.random.choose(&known).cloned();
+    let Some(secret) = secret.filter(|_| world.random.below(3) > 0) else {
+        let fresh = world.secret_id();
+        let content = world.sealed(id, &fresh, &text);
+        let (name, description) = (format!("s-{text}"), String::new());
+        let command = SecretCommand::Add { id: fresh, name, description, content };
+        return Some(ModelCommand::Secret(command));
+    };
+    Some(ModelCommand::Secret(match world.random.below(6) {
+        0 => SecretCommand::Remove {
+            id: secret,
+            revision: (world.random.below(2) == 0).then_some(1),
+        },
+        1 | 2 => SecretCommand::Update {
+            content: Some(world.sealed(id, &secret, &text)),
+            id: secret,
+            name: None,
+            description: None,
+            auto_prune: (world.random.below(2) == 0).then_some(true),
+        },
+        _ => SecretCommand::Grant {
+            id: secret,
+            applications: world
+                .random
+                .choose(&names::<Application>(model))
+                .cloned()
+                .into_iter()
+                .collect(),
+            granted: world.random.below(3) > 0,
+        },
     }))
 }
 

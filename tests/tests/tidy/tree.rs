@@ -1,7 +1,6 @@
 //! The project's files, and what cargo knows of its packages.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use cargo_metadata::{Metadata, MetadataCommand};
@@ -25,16 +24,14 @@ pub(crate) fn metadata() -> &'static Metadata {
 
 /// Every file of the project with its path from the root, built ones and hidden folders left out.
 pub(crate) fn files() -> Vec<(String, String)> {
-    let mut files = Vec::new();
-    walk(root(), &mut files);
-    files.sort();
+    let files = muster_tests::sources::files(root()).unwrap();
     assert!(files.len() > 20, "the tree was not found");
     files
 }
 
 /// Every Rust file, as [`files`].
 pub(crate) fn rust() -> Vec<(String, String)> {
-    files().into_iter().filter(|(path, _)| path.ends_with(".rs")).collect()
+    muster_tests::sources::rust(root()).unwrap()
 }
 
 /// What stands before the unit tests at a file's end.
@@ -51,22 +48,4 @@ pub(crate) fn product(text: &str) -> &str {
 /// Whether a file holds nothing but tests.
 pub(crate) fn is_test(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/tests/")
-}
-
-fn walk(folder: &Path, files: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path: PathBuf = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let hidden =
-            name.starts_with('.') && !matches!(name.as_str(), ".ci" | ".cargo" | ".config");
-        if hidden || name == "target" || name == "__pycache__" || path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() {
-            walk(&path, files);
-        } else if let Ok(text) = fs::read_to_string(&path) {
-            let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
-            files.push((path, text));
-        }
-    }
 }

@@ -11,6 +11,7 @@ fn settled() -> Story {
     story
 }
 
+/// Hook contract L11.
 #[test]
 fn l11_a_unit_leaves_in_order() {
     let mut story = settled();
@@ -24,6 +25,7 @@ fn l11_a_unit_leaves_in_order() {
     assert_eq!(story.next(), Next::Gone);
 }
 
+/// Hook contract L12.
 #[test]
 fn l12_peers_depart_last_and_never_break() {
     let mut story = settled();
@@ -33,6 +35,7 @@ fn l12_peers_depart_last_and_never_break() {
     assert!(done.find("db-relation-broken") < done.find("ring-relation-departed"));
 }
 
+/// Hook contract L28.
 #[test]
 fn l28_a_unit_waits_for_its_subordinates() {
     let mut story = settled();
@@ -43,6 +46,7 @@ fn l28_a_unit_waits_for_its_subordinates() {
     assert_eq!(story.settle(), "[leave]");
 }
 
+/// Hook contract L32.
 #[test]
 fn l32_a_unit_that_was_never_installed_runs_nothing() {
     let mut story = Story::leader();
@@ -52,6 +56,7 @@ fn l32_a_unit_that_was_never_installed_runs_nothing() {
     assert_eq!(story.settle(), "[leave]");
 }
 
+/// Hook contract L32.
 #[test]
 fn l32_an_install_that_waits_its_turn_is_skipped_with_whatever_was_mounted_for_it() {
     for queued in [false, true] {

@@ -8,6 +8,7 @@ fn related() -> Story {
     story
 }
 
+/// Hook contract L06.
 #[test]
 fn l06_joined_is_followed_by_changed_for_the_same_unit() {
     assert_eq!(
@@ -17,6 +18,7 @@ fn l06_joined_is_followed_by_changed_for_the_same_unit() {
     );
 }
 
+/// Hook contract L07.
 #[test]
 fn l07_created_runs_once_with_nobody_there() {
     let mut story = Story::started();
@@ -25,6 +27,7 @@ fn l07_created_runs_once_with_nobody_there() {
     assert_eq!(story.settle(), "");
 }
 
+/// Hook contract L08.
 #[test]
 fn l08_a_write_is_seen_once_and_l09_none_is_seen_for_no_change() {
     let mut story = related();
@@ -36,6 +39,7 @@ fn l08_a_write_is_seen_once_and_l09_none_is_seen_for_no_change() {
     assert_eq!(story.settle(), "");
 }
 
+/// Hook contract L10.
 #[test]
 fn l10_a_removed_relation_departs_from_each_and_breaks() {
     let mut story = related();
@@ -51,6 +55,7 @@ fn l10_a_removed_relation_departs_from_each_and_breaks() {
     assert!(story.local.relations.is_empty());
 }
 
+/// Hook contract L13.
 #[test]
 fn l13_the_applications_own_bag_has_a_hook_without_a_unit() {
     let mut story = Story::started();
@@ -65,6 +70,7 @@ fn l13_the_applications_own_bag_has_a_hook_without_a_unit() {
     assert_eq!(story.settle(), "db-relation-changed");
 }
 
+/// Hook contract L14.
 #[test]
 fn l14_peers_hear_of_their_own_applications_bag_and_come_last() {
     let mut story = Story::started();
@@ -79,6 +85,7 @@ fn l14_peers_hear_of_their_own_applications_bag_and_come_last() {
     );
 }
 
+/// Hook contract L37.
 #[test]
 fn l37_a_unit_that_came_and_went_leaves_no_lone_departed() {
     let mut story = related();
@@ -96,6 +103,7 @@ fn l37_a_unit_that_came_and_went_leaves_no_lone_departed() {
     );
 }
 
+/// Hook contract E12.
 #[test]
 fn e12_who_departs_is_the_remote_unit_or_oneself() {
     let departing = |story: &Story| match story.next() {

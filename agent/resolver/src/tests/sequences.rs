@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Hook contract L01.
 #[test]
 fn l01_a_leader_is_deployed_with_storage_a_peer_and_a_relation() {
     let mut story = Story::leader();
@@ -18,6 +19,7 @@ fn l01_a_leader_is_deployed_with_storage_a_peer_and_a_relation() {
     );
 }
 
+/// Hook contract L02.
 #[test]
 fn l02_a_follower_hears_of_the_leaders_settings_instead() {
     let mut story = Story::new();
@@ -27,6 +29,7 @@ fn l02_a_follower_hears_of_the_leaders_settings_instead() {
     );
 }
 
+/// Hook contract L03.
 #[test]
 fn l03_install_waits_for_storage() {
     let mut story = Story::leader();
@@ -40,6 +43,7 @@ fn l03_install_waits_for_storage() {
     assert!(story.settle().starts_with("[mount data/0], data-storage-attached data/0, install"));
 }
 
+/// Hook contract L05.
 #[test]
 fn l05_nothing_comes_between_the_first_config_changed_and_start_but_a_command() {
     let mut story = Story::leader();
@@ -53,6 +57,7 @@ fn l05_nothing_comes_between_the_first_config_changed_and_start_but_a_command() 
     assert_eq!(story.settle(), "[task 2], start, db-relation-created, [task 1], config-changed");
 }
 
+/// Hook contract L16.
 #[test]
 fn l16_a_config_that_is_the_same_runs_nothing_and_many_changes_run_one_hook() {
     let mut story = Story::started();
@@ -69,6 +74,7 @@ fn l16_a_config_that_is_the_same_runs_nothing_and_many_changes_run_one_hook() {
     assert_eq!(story.settle(), "config-changed");
 }
 
+/// Hook contract L17, L18.
 #[test]
 fn l17_trust_and_l18_addresses_and_bindings_change_the_configuration() {
     let mut story = Story::started();
@@ -85,6 +91,7 @@ fn l17_trust_and_l18_addresses_and_bindings_change_the_configuration() {
     assert_eq!(story.settle(), "config-changed");
 }
 
+/// Hook contract L19.
 #[test]
 fn l19_an_upgrade_runs_two_hooks_and_no_start() {
     let mut story = Story::started();
@@ -92,6 +99,7 @@ fn l19_an_upgrade_runs_two_hooks_and_no_start() {
     assert_eq!(story.settle(), "[deploy local:wiki-1], upgrade-charm, config-changed");
 }
 
+/// Hook contract L20.
 #[test]
 fn l20_a_new_resource_is_an_upgrade() {
     let mut story = Story::started();
@@ -99,6 +107,7 @@ fn l20_a_new_resource_is_an_upgrade() {
     assert_eq!(story.settle(), "[deploy local:wiki-0], upgrade-charm, config-changed");
 }
 
+/// Hook contract L21.
 #[test]
 fn l21_a_boot_runs_start_first_and_nothing_else() {
     let mut story = Story::started();
@@ -131,6 +140,7 @@ fn a_boot_before_the_first_start_adds_nothing() {
     assert_eq!(story.settle(), "start");
 }
 
+/// Hook contract L22.
 #[test]
 fn l22_an_agent_that_starts_again_runs_nothing_but_a_followers_settings() {
     let mut leader = Story::started();
@@ -144,6 +154,19 @@ fn l22_an_agent_that_starts_again_runs_nothing_but_a_followers_settings() {
     assert_eq!(follower.settle(), "leader-settings-changed");
 }
 
+/// Hook contract L23.
+#[test]
+fn l23_the_interval_is_spread_by_a_fifth() {
+    let minutes = |number: u64| std::time::Duration::from_secs(60 * number);
+    assert_eq!(tick_delay(minutes(5), 0), minutes(4));
+    assert_eq!(tick_delay(minutes(5), 500), minutes(5));
+    assert_eq!(tick_delay(minutes(5), 1000), minutes(6));
+    assert_eq!(tick_delay(minutes(60), u16::MAX), minutes(72));
+    let waits: Vec<_> = (0..=1000).map(|jitter| tick_delay(minutes(5), jitter)).collect();
+    assert!(waits.is_sorted() && waits.iter().all(|wait| (minutes(4)..=minutes(6)).contains(wait)));
+}
+
+/// Hook contract L23.
 #[test]
 fn l23_update_status_comes_last_and_never_before_start() {
     let mut story = Story::leader();
@@ -160,6 +183,7 @@ fn l23_update_status_comes_last_and_never_before_start() {
     assert!(story.settle().starts_with("config-changed | hook"));
 }
 
+/// Hook contract L26.
 #[test]
 fn l26_who_loses_the_lead_hears_of_the_settings_and_who_wins_it_is_elected() {
     let mut story = Story::started();
@@ -208,6 +232,7 @@ fn a_leader_elected_that_failed_is_dropped_when_the_unit_is_to_leave() {
     assert_eq!(story.settle(), "[pass over leader-elected], [resign], remove, [leave]");
 }
 
+/// Hook contract L34.
 #[test]
 fn l34_storage_comes_and_goes_later_without_holding_anything_up() {
     let mut story = Story::started();
@@ -236,6 +261,7 @@ fn storage_that_never_was_attached_goes_without_a_hook() {
     assert_eq!(story.settle(), "[unmount data/0]");
 }
 
+/// Hook contract L36.
 #[test]
 fn l36_a_peer_that_an_upgrade_brings_is_created_after_its_hooks() {
     let mut story = Story::started();
@@ -249,6 +275,7 @@ fn l36_a_peer_that_an_upgrade_brings_is_created_after_its_hooks() {
     assert_eq!(story.settle(), "upgrade-charm, config-changed, ring-relation-created");
 }
 
+/// Hook contract L38.
 #[test]
 fn l38_created_waits_until_the_controller_has_taken_the_unit_in() {
     let mut story = Story::started();

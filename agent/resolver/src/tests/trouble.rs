@@ -11,6 +11,7 @@ fn failed(hook: &str) -> Story {
     story
 }
 
+/// Hook contract F03.
 #[test]
 fn f03_the_waits_double_up_to_five_minutes() {
     let waits: Vec<u64> =
@@ -22,6 +23,7 @@ fn f03_the_waits_double_up_to_five_minutes() {
     assert_eq!(retry_delay(u32::MAX, 1000), Duration::from_secs(309));
 }
 
+/// Hook contract F03.
 #[test]
 fn f03_a_failed_hook_runs_again_by_itself_and_counts() {
     let mut story = failed("install");
@@ -43,6 +45,7 @@ fn r11_a_clock_that_was_set_back_does_not_hold_a_hook_for_years() {
     assert!(story.settle().starts_with("install, "));
 }
 
+/// Hook contract F04.
 #[test]
 fn f04_without_retries_it_waits_for_the_operator() {
     let mut story = Story::leader();
@@ -53,6 +56,7 @@ fn f04_without_retries_it_waits_for_the_operator() {
     assert_eq!(story.settle(), " | hook `install` failed; waiting for `resolved`");
 }
 
+/// Hook contract F05.
 #[test]
 fn f05_resolved_runs_it_again_at_once_about_the_same_unit() {
     let mut story = Story::started();
@@ -73,6 +77,7 @@ fn f05_resolved_runs_it_again_at_once_about_the_same_unit() {
     assert!(story.settle().contains("db-relation-joined postgresql/0, db-relation-changed"));
 }
 
+/// Hook contract F06.
 #[test]
 fn f06_no_retry_counts_as_done_with_all_that_follows() {
     let mut story = failed("config-changed");
@@ -80,6 +85,7 @@ fn f06_no_retry_counts_as_done_with_all_that_follows() {
     assert_eq!(story.settle(), "[skip config-changed], start");
 }
 
+/// Hook contract F05, F06.
 #[test]
 fn f05_f06_an_answer_given_while_the_hook_runs_again_counts_when_it_fails_once_more() {
     for retry in [false, true] {
@@ -100,6 +106,7 @@ fn f05_f06_an_answer_given_while_the_hook_runs_again_counts_when_it_fails_once_m
     }
 }
 
+/// Hook contract F09.
 #[test]
 fn f09_a_retry_that_is_terminated_keeps_its_place_in_the_row() {
     let mut story = failed("config-changed");
@@ -127,6 +134,7 @@ fn an_answer_to_a_row_that_is_over_is_none_to_the_next() {
     assert_eq!(story.settle(), " | hook `config-changed` failed; waiting for `resolved`");
 }
 
+/// Hook contract F07.
 #[test]
 fn f07_in_error_other_hooks_wait_and_tasks_run() {
     let mut story = failed("config-changed");
@@ -140,6 +148,7 @@ fn f07_in_error_other_hooks_wait_and_tasks_run() {
     );
 }
 
+/// Hook contract F08.
 #[test]
 fn f08_an_upgrade_waits_in_error_unless_it_is_forced() {
     let mut story = failed("config-changed");
@@ -151,6 +160,7 @@ fn f08_an_upgrade_waits_in_error_unless_it_is_forced() {
     assert!(!done.contains("upgrade-charm"));
 }
 
+/// Hook contract F09.
 #[test]
 fn f09_a_hook_that_was_terminated_runs_again_and_nobody_is_told() {
     let mut story = Story::leader();
@@ -163,6 +173,7 @@ fn f09_a_hook_that_was_terminated_runs_again_and_nobody_is_told() {
     assert!(story.settle().starts_with("install, "));
 }
 
+/// Hook contract F10.
 #[test]
 fn f10_an_agent_killed_in_a_hook_finds_it_failed() {
     let mut story = Story::leader();
@@ -175,6 +186,7 @@ fn f10_an_agent_killed_in_a_hook_finds_it_failed() {
     assert!(story.settle().ends_with("hook `install` failed; it will run again"));
 }
 
+/// Hook contract F11.
 #[test]
 fn f11_what_has_ended_is_reported_and_not_run_again() {
     let mut story = Story::leader();
@@ -188,6 +200,7 @@ fn f11_what_has_ended_is_reported_and_not_run_again() {
     assert!(story.local.flags.installed);
 }
 
+/// Hook contract F12.
 #[test]
 fn f12_a_refused_commit_fails_the_hook() {
     let mut story = Story::leader();
@@ -201,6 +214,7 @@ fn f12_a_refused_commit_fails_the_hook() {
     assert_eq!(reason, "endpoint \"x\" not found");
 }
 
+/// Hook contract F16.
 #[test]
 fn f16_a_failed_relation_hook_whose_relation_went_can_be_passed_over() {
     let mut story = Story::started();
@@ -218,6 +232,7 @@ fn f16_a_failed_relation_hook_whose_relation_went_can_be_passed_over() {
     );
 }
 
+/// Hook contract F17.
 #[test]
 fn f17_a_unit_in_error_stays_until_it_is_resolved() {
     let mut story = failed("config-changed");
@@ -228,6 +243,7 @@ fn f17_a_unit_in_error_stays_until_it_is_resolved() {
     assert!(story.settle().contains("stop, remove, [leave]"));
 }
 
+/// Hook contract F18.
 #[test]
 fn f18_an_upgrade_that_cannot_be_written_waits_for_resolved() {
     let mut story = Story::started();
@@ -389,6 +405,7 @@ fn f18_a_conflict_also_gives_way_to_another_charm_that_is_forced() {
     assert_eq!(story.settle(), "[deploy local:wiki-0], upgrade-charm, config-changed");
 }
 
+/// Hook contract A08.
 #[test]
 fn a08_an_action_that_was_interrupted_has_failed_and_the_hook_state_goes_on() {
     let mut story = failed("config-changed");

@@ -10,8 +10,8 @@ use muster_resources::{Digest, Limits};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CharmText {
     files: BTreeMap<String, (String, u32)>,
-    hooks: BTreeMap<String, String>,
     links: BTreeMap<String, String>,
+    hooks: BTreeMap<String, String>,
 }
 
 pub(crate) const METADATA: &str = "name: wiki\nsummary: s\ndescription: d\n\
@@ -44,6 +44,10 @@ const HOOKS: &[&str] = &[
     "ring-relation-changed",
     "ring-relation-departed",
     "ring-relation-broken",
+    "secret-changed",
+    "secret-remove",
+    "secret-rotate",
+    "secret-expired",
     "data-storage-attached",
     "data-storage-detaching",
 ];
@@ -62,15 +66,15 @@ impl CharmText {
         self
     }
 
-    /// What the hook does, in bash with `set -e`, after it has been traced.
-    pub(crate) fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
-        self.hooks.insert(name.to_owned(), body.to_owned());
+    /// A symbolic link, in a hook's place as well.
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut CharmText {
+        self.links.insert(path.to_owned(), target.to_owned());
         self
     }
 
-    /// A symbolic link, also in place of a hook.
-    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut CharmText {
-        self.links.insert(path.to_owned(), target.to_owned());
+    /// What the hook does, in bash with `set -e`, after it has been traced.
+    pub(crate) fn hook(&mut self, name: &str, body: &str) -> &mut CharmText {
+        self.hooks.insert(name.to_owned(), body.to_owned());
         self
     }
 
@@ -85,7 +89,7 @@ impl CharmText {
         for name in HOOKS {
             let body = self.hooks.get(*name).map_or("", String::as_str);
             let text = format!(
-                "#!/bin/bash\nset -e\nout={}\necho \"$(basename $0)${{JUJU_REMOTE_UNIT:+ $JUJU_REMOTE_UNIT}}${{JUJU_STORAGE_ID:+ $JUJU_STORAGE_ID}}\" >> $out/trace\n{body}\n",
+                "#!/bin/bash\nset -e\nout={}\necho \"$(basename $0)${{JUJU_REMOTE_UNIT:+ $JUJU_REMOTE_UNIT}}${{JUJU_SECRET_ID:+ $JUJU_SECRET_ID}}${{JUJU_STORAGE_ID:+ $JUJU_STORAGE_ID}}\" >> $out/trace\n{body}\n",
                 out.display()
             );
             files.entry(format!("hooks/{name}")).or_insert((text, 0o755));

@@ -11,10 +11,12 @@ use muster_agent::controller::{Bytestream, Controller, ControllerError, Polled};
 use muster_api::body::{LogBatch, LogLine, LogReceipt, PresenceBody};
 use muster_api::shell::Link;
 use muster_model::effects::{Settings as Map, apply_change};
-use muster_model::goal::{Bag, Goal, Snapshot, SnapshotRequest};
+use muster_model::goal::{Bag, Goal, OwnedSecrets, Snapshot, SnapshotRequest};
 use muster_model::name::{Member, RelationId, UnitName};
+use muster_model::record::{Sealed, SecretOwner};
 use muster_model::refusal::Code;
-use muster_model::report::{NowReport, Receipt, ReportBody, StepReport};
+use muster_model::report::{NowReport, Receipt, ReportBody, SecretWant, StepReport};
+use muster_model::secret::{Content, SecretId};
 use muster_model::{Refusal, Report, Revision, Version};
 use muster_resources::Digest;
 use tokio::sync::watch;
@@ -186,6 +188,11 @@ fn refused(code: Code, text: &str) -> ControllerError {
     ControllerError::Refused(Refusal::new(code, text))
 }
 
+/// A controller that is a value has no vault: secrets are tried with a real one.
+fn no_secret(id: &str) -> ControllerError {
+    refused(Code::NotFound, &format!("secret \"{id}\" not found"))
+}
+
 impl Controller for Fake {
     fn goal(&self, after: Revision) -> BoxFuture<'_, Result<Polled, ControllerError>> {
         Box::pin(async move {
@@ -266,6 +273,31 @@ impl Controller for Fake {
                 goal_state: request.goal_state.then_some(goal_state),
             })
         })
+    }
+
+    fn seal<'a>(
+        &'a self,
+        _: &'a UnitName,
+        id: &'a SecretId,
+        _: Option<&'a SecretOwner>,
+        _: &'a Content,
+    ) -> BoxFuture<'a, Result<Sealed, ControllerError>> {
+        Box::pin(async move { Err(no_secret(id.as_str())) })
+    }
+
+    fn read_secret<'a>(
+        &'a self,
+        _: &'a UnitName,
+        _: &'a SecretWant,
+    ) -> BoxFuture<'a, Result<Content, ControllerError>> {
+        Box::pin(async move { Err(no_secret("")) })
+    }
+
+    fn owned_secrets<'a>(
+        &'a self,
+        _: &'a UnitName,
+    ) -> BoxFuture<'a, Result<OwnedSecrets, ControllerError>> {
+        Box::pin(async move { Ok(OwnedSecrets::default()) })
     }
 
     fn blob<'a>(

@@ -159,7 +159,10 @@ def _run_standalone(unit, cluster):
     history = cluster.leads and bool(tools.config().get("history-enabled", True))
     restarted = False
     if cluster.leads:
-        restarted = _daemon("master", unit, variables) == "restarted"
+        done = _daemon("master", unit, variables)
+        restarted = done == "restarted"
+        if done and cluster.peers:
+            cluster.peers.publish(quorum.begun(cluster.peers.application_data), app=True)
     else:
         _end_master()
     if works:

@@ -45,7 +45,7 @@ pub const POLL: Duration = Duration::from_secs(25);
 /// A machine's agent as a client.
 #[derive(Clone, Debug)]
 pub struct AgentClient {
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
 }
 
 impl AgentClient {

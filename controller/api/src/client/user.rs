@@ -10,7 +10,9 @@ use muster_model::reply::Reply;
 use muster_model::view::{Finding, ModelSummary, ModelView, ViewRequest, Wait, WaitAnswer};
 
 use super::call::{CallError, Endpoint};
-use crate::body::{ControllerBody, Submission, TeardownBody, TornDown, VersionBody, WhoamiBody};
+use crate::body::{
+    CloudsBody, ControllerBody, Submission, TeardownBody, TornDown, VersionBody, WhoamiBody,
+};
 use crate::route::Name;
 use crate::shell::{Link, Target};
 
@@ -112,6 +114,14 @@ impl Client {
                 answer => return answer,
             }
         }
+    }
+
+    /// The clouds that the controller knows, and the caller's credentials.
+    ///
+    /// # Errors
+    /// If the controller cannot be reached.
+    pub async fn clouds(&self) -> Result<CloudsBody, CallError> {
+        self.endpoint.json(self.endpoint.request(Name::Clouds, &[])).await
     }
 
     /// The models that the caller may see.

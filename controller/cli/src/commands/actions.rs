@@ -1,15 +1,13 @@
-//! Running actions and commands, and looking at what came of them.
+//! Running actions and commands.
 
 use std::time::Duration;
 
 use muster_console::flags::{Flag, Line, Usage, UsageError};
-use muster_model::command::{ModelCommand, TargetRef};
-use muster_model::name::{ActionName, ApplicationName, MachineId, OperationId, TaskId, UnitName};
+use muster_model::command::TargetRef;
+use muster_model::name::{ActionName, ApplicationName, MachineId, UnitName};
 
 use super::Entry;
-use super::common::{
-    GLOBAL, MODEL, OUTPUT, PLAIN, Patience, TABULAR, each, pair, parse, patience, rule,
-};
+use super::common::{GLOBAL, MODEL, OUTPUT, PLAIN, Patience, TABULAR, pair, parse, patience, rule};
 use crate::act::Act;
 
 /// `run` and `exec`.
@@ -50,19 +48,6 @@ pub enum What {
     },
 }
 
-/// `show-task`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ShowTask {
-    /// Which.
-    pub task: TaskId,
-    /// How long to wait for its end.
-    pub patience: Patience,
-    /// Show its log as it comes.
-    pub watch: bool,
-    /// Times in UTC.
-    pub utc: bool,
-}
-
 /// `actions` and `show-action`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Actions {
@@ -72,17 +57,6 @@ pub struct Actions {
     pub action: Option<ActionName>,
     /// With the schema of parameters.
     pub schema: bool,
-}
-
-/// `operations` and `show-operation`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Operations {
-    /// Only this one.
-    pub id: Option<OperationId>,
-    /// How many of the newest.
-    pub limit: usize,
-    /// Times in UTC.
-    pub utc: bool,
 }
 
 const WAITING: &[Flag] = &[
@@ -135,7 +109,10 @@ pub(super) const ENTRIES: &[Entry] = &[
                         "On every unit of these applications.",
                     ),
                     Flag::list(&["unit", "u"], "UNIT,…", "On these units."),
-                    Flag::switch(&["parallel"], "Do not wait for hooks of the same machine."),
+                    Flag::switch(
+                        &["parallel"],
+                        "Do not wait for hooks of the same machine; so it is unless --parallel=false.",
+                    ),
                     Flag::value(
                         &["execution-group"],
                         "NAME",
@@ -158,35 +135,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         aliases: &[],
         formats: PLAIN,
         read: exec,
-    },
-    Entry {
-        usage: Usage {
-            flags: &[
-                &[
-                    Flag::value(&["wait"], "DURATION", "How long to wait for its end."),
-                    Flag::switch(&["watch"], "Show its log as it comes, until its end."),
-                    Flag::switch(&["utc"], "Show times in UTC."),
-                ],
-                OUTPUT,
-                MODEL,
-                GLOBAL,
-            ],
-            examples: &["show-task 3", "show-task 3 --watch"],
-            ..Usage::of("show-task", "<task>", "Show a task and what came of it.")
-        },
-        aliases: &[],
-        formats: PLAIN,
-        read: show_task,
-    },
-    Entry {
-        usage: Usage {
-            flags: &[MODEL, GLOBAL],
-            examples: &["cancel-task 3"],
-            ..Usage::of("cancel-task", "<task> ...", "End tasks.")
-        },
-        aliases: &[],
-        formats: &[],
-        read: cancel_task,
     },
     Entry {
         usage: Usage {
@@ -216,34 +164,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         aliases: &[],
         formats: &[],
         read: show_action,
-    },
-    Entry {
-        usage: Usage {
-            flags: &[
-                &[
-                    Flag::value(&["limit"], "N", "How many of the newest."),
-                    Flag::switch(&["utc"], "Show times in UTC."),
-                ],
-                OUTPUT,
-                MODEL,
-                GLOBAL,
-            ],
-            examples: &["operations", "operations --limit 5"],
-            ..Usage::of("operations", "", "List what was run.")
-        },
-        aliases: &["list-operations"],
-        formats: &["plain", "yaml", "json"],
-        read: operations,
-    },
-    Entry {
-        usage: Usage {
-            flags: &[&[Flag::switch(&["utc"], "Show times in UTC.")], OUTPUT, MODEL, GLOBAL],
-            examples: &["show-operation 1"],
-            ..Usage::of("show-operation", "<operation>", "Show an operation and its tasks.")
-        },
-        aliases: &[],
-        formats: super::common::YAML,
-        read: show_operation,
     },
 ];
 
@@ -335,28 +255,11 @@ fn exec(line: &Line) -> Result<Act, UsageError> {
     }
     let what = What::Command {
         command,
-        parallel: line.on("parallel"),
+        parallel: line.switch("parallel").unwrap_or(true),
         execution_group: line.last("execution-group").unwrap_or_default().to_owned(),
     };
     let patience = patience(line, Duration::from_secs(300))?;
     Ok(Act::Run(Run { what, targets, patience, utc: line.on("utc") }))
-}
-
-fn show_task(line: &Line) -> Result<Act, UsageError> {
-    line.at_most(1)?;
-    let task = super::common::need(line, 0, "task ID")?;
-    let patience = match (line.has("wait"), line.on("watch")) {
-        (true, true) => return Err(rule("cannot specify both --wait and --watch")),
-        (true, false) => patience(line, Duration::ZERO)?,
-        (false, true) => Patience::Endless,
-        (false, false) => Patience::None,
-    };
-    Ok(Act::ShowTask(ShowTask { task, patience, watch: line.on("watch"), utc: line.on("utc") }))
-}
-
-fn cancel_task(line: &Line) -> Result<Act, UsageError> {
-    let tasks: Vec<TaskId> = each(&line.words, "task ID")?;
-    Ok(Act::Change(vec![ModelCommand::CancelTasks(tasks.into_iter().collect())]))
 }
 
 fn actions(line: &Line) -> Result<Act, UsageError> {
@@ -374,18 +277,6 @@ fn show_action(line: &Line) -> Result<Act, UsageError> {
     let application = super::common::need(line, 0, "application name")?;
     let action = Some(super::common::need(line, 1, "action name")?);
     Ok(Act::Actions(Actions { application, action, schema: true }))
-}
-
-fn operations(line: &Line) -> Result<Act, UsageError> {
-    line.at_most(0)?;
-    let limit = line.parsed("limit")?.unwrap_or(50);
-    Ok(Act::Operations(Operations { id: None, limit, utc: line.on("utc") }))
-}
-
-fn show_operation(line: &Line) -> Result<Act, UsageError> {
-    line.at_most(1)?;
-    let id = Some(super::common::need(line, 0, "operation ID")?);
-    Ok(Act::Operations(Operations { id, limit: 0, utc: line.on("utc") }))
 }
 
 /// The unit that a target names, for messages.

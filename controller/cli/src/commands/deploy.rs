@@ -104,6 +104,10 @@ pub struct Refresh {
     pub force_units: bool,
     /// Also to a base that the charm does not name.
     pub force_base: bool,
+    /// What runs on machines that are made from now on.
+    pub base: Option<Base>,
+    /// Spaces, by endpoint; the empty one is the default.
+    pub bindings: BTreeMap<Option<EndpointName>, String>,
     /// Whether it may use the cloud's credentials.
     pub trust: Option<bool>,
 }
@@ -330,6 +334,8 @@ fn refresh(line: &Line) -> Result<Act, UsageError> {
         resources: resources(line)?,
         force_units: line.on("force-units"),
         force_base: line.on("force-base") || line.on("force-series") || line.on("force"),
+        base: base(line)?,
+        bindings: bindings(line)?,
         trust: line.switch("trust"),
     })))
 }

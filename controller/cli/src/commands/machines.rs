@@ -25,6 +25,13 @@ pub struct AddMachine {
     pub host: bool,
 }
 
+/// `retry-provisioning`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryProvisioning {
+    /// Which; empty is every one that failed.
+    pub machines: Vec<MachineId>,
+}
+
 /// `machines` and `show-machine`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machines {
@@ -77,6 +84,25 @@ pub(super) const ENTRIES: &[Entry] = &[
         aliases: &[],
         formats: &[],
         read: remove_machine,
+    },
+    Entry {
+        usage: Usage {
+            flags: &[
+                &[Flag::switch(&["all"], "Every machine that could not be made.")],
+                MODEL,
+                GLOBAL,
+            ],
+            details: "Machines that could not be made are tried again by themselves, with growing pauses; this ends the pause.",
+            examples: &["retry-provisioning 3 4", "retry-provisioning --all"],
+            ..Usage::of(
+                "retry-provisioning",
+                "<machine> ... | --all",
+                "Try at once to make machines that could not be made.",
+            )
+        },
+        aliases: &[],
+        formats: &[],
+        read: retry_provisioning,
     },
     Entry {
         usage: Usage {
@@ -149,6 +175,17 @@ fn remove_machine(line: &Line) -> Result<Act, UsageError> {
         no_prompt: line.on("no-prompt"),
         dry_run: line.on("dry-run"),
     }))
+}
+
+fn retry_provisioning(line: &Line) -> Result<Act, UsageError> {
+    let machines = match (line.on("all"), line.words.is_empty()) {
+        (true, false) => {
+            return Err(UsageError::rule("specify machines or --all, but not both"));
+        }
+        (true, true) => Vec::new(),
+        (false, _) => each(&line.words, "machine")?,
+    };
+    Ok(Act::RetryProvisioning(RetryProvisioning { machines }))
 }
 
 fn machines(line: &Line) -> Result<Act, UsageError> {

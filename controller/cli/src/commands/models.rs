@@ -6,7 +6,7 @@ use std::time::Duration;
 use muster_console::duration::GoDuration;
 use muster_console::flags::{Flag, Line, Usage, UsageError};
 use muster_model::name::{CloudName, ModelName, UserName};
-use muster_model::record::ModelAccess;
+use muster_model::record::{ControllerAccess, ModelAccess};
 
 use super::Entry;
 use super::common::{
@@ -19,8 +19,12 @@ use crate::act::Act;
 pub struct AddModel {
     /// Its name.
     pub name: ModelName,
-    /// Its cloud, when named.
+    /// Its cloud, or the region of the controller's own, when named.
     pub cloud: Option<CloudName>,
+    /// The region behind a cloud, when named.
+    pub region: Option<CloudName>,
+    /// The credential, when named.
+    pub credential: Option<String>,
     /// Options that differ from the defaults.
     pub config: BTreeMap<String, String>,
     /// YAML files of options, under them.
@@ -69,7 +73,16 @@ pub struct Switch {
     pub to: Option<String>,
 }
 
-/// `grant` and `revoke`.
+/// `grant` and `revoke` on a controller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrantController {
+    /// Whom.
+    pub user: UserName,
+    /// What is left to the user then.
+    pub access: ControllerAccess,
+}
+
+/// `grant` and `revoke` on models.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grant {
     /// Whom.
@@ -100,7 +113,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 GLOBAL,
             ],
             examples: &["add-model words", "add-model words --config mode= --no-switch"],
-            ..Usage::of("add-model", "<name> [<cloud>]", "Make a model.")
+            ..Usage::of("add-model", "<name> [<cloud>|<region>|<cloud>/<region>]", "Make a model.")
         },
         aliases: &[],
         formats: &[],
@@ -185,8 +198,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         usage: Usage {
             flags: &[CONTROLLER, GLOBAL],
-            examples: &["grant ann write words"],
-            ..Usage::of("grant", "<user> read|write|admin <model> ...", "Let a user use models.")
+            examples: &["grant ann write words", "grant ann add-model"],
+            ..Usage::of(
+                "grant",
+                "<user> read|write|admin <model> ... | <user> login|add-model|superuser",
+                "Let a user use models, or the controller.",
+            )
         },
         aliases: &[],
         formats: &[],
@@ -195,8 +212,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         usage: Usage {
             flags: &[CONTROLLER, GLOBAL],
-            examples: &["revoke ann write words"],
-            ..Usage::of("revoke", "<user> read|write|admin <model> ...", "Take that away.")
+            examples: &["revoke ann write words", "revoke ann superuser"],
+            ..Usage::of(
+                "revoke",
+                "<user> read|write|admin <model> ... | <user> add-model|superuser",
+                "Take that away.",
+            )
         },
         aliases: &[],
         formats: &[],
@@ -207,9 +228,11 @@ pub(super) const ENTRIES: &[Entry] = &[
 fn add_model(line: &Line) -> Result<Act, UsageError> {
     line.at_most(2)?;
     let name = need(line, 0, "model name")?;
-    let cloud = match line.word(1) {
-        Some(text) => Some(parse(text.split('/').next().unwrap_or_default())?),
-        None => None,
+    let (cloud, region) = match line.word(1).map(|text| text.split_once('/').unwrap_or((text, "")))
+    {
+        None => (None, None),
+        Some((cloud, "")) => (Some(parse(cloud)?), None),
+        Some((cloud, region)) => (Some(parse(cloud)?), Some(parse(region)?)),
     };
     let (mut config, mut files) = (BTreeMap::new(), Vec::new());
     for text in line.all("config") {
@@ -223,6 +246,8 @@ fn add_model(line: &Line) -> Result<Act, UsageError> {
     Ok(Act::AddModel(AddModel {
         name,
         cloud,
+        region,
+        credential: line.last("credential").map(str::to_owned),
         config,
         files,
         owner: line.parsed("owner")?,
@@ -266,15 +291,33 @@ fn switch(line: &Line) -> Result<Act, UsageError> {
     Ok(Act::Switch(Switch { to: line.word(0).map(str::to_owned) }))
 }
 
+/// The access to the controller that `level` names; taking one away leaves the one below it.
+fn of_controller(level: &str, revoke: bool) -> Result<Option<ControllerAccess>, UsageError> {
+    Ok(match (level, revoke) {
+        ("login", false) | ("add-model", true) => Some(ControllerAccess::Login),
+        ("add-model", false) | ("superuser", true) => Some(ControllerAccess::AddModel),
+        ("superuser", false) => Some(ControllerAccess::Superuser),
+        ("login", true) => {
+            return Err(rule("taking \"login\" away would leave a user who can do nothing at all"));
+        }
+        _ => None,
+    })
+}
+
 fn access(line: &Line, revoke: bool) -> Result<Act, UsageError> {
     let user = need(line, 0, "user")?;
-    let access = match line.need(1, "permission level")? {
+    let level = line.need(1, "permission level")?;
+    if let Some(access) = of_controller(level, revoke)? {
+        line.at_most(2)?;
+        return Ok(Act::GrantController(GrantController { user, access }));
+    }
+    let access = match level {
         "read" => ModelAccess::Read,
         "write" => ModelAccess::Write,
         "admin" => ModelAccess::Admin,
         other => {
             return Err(UsageError::rule(format!(
-                "{other:?} is no access to a model; there are read, write and admin"
+                "{other:?} is no access; a model has read, write and admin, a controller login, add-model and superuser"
             )));
         }
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use muster_charms::Cidr;
 use muster_console::flags::{Flag, Line, Usage, UsageError};
 use muster_model::command::{EndpointRef, ModelCommand, RelationRef};
 use muster_model::record::Exposure;
@@ -67,7 +68,10 @@ pub(super) const ENTRIES: &[Entry] = &[
                 MODEL,
                 GLOBAL,
             ],
-            examples: &["expose wiki"],
+            examples: &[
+                "expose wiki",
+                "expose wiki --endpoints web --to-cidrs 10.0.0.0/8,192.0.2.7/32",
+            ],
             ..Usage::of(
                 "expose",
                 "<application>",
@@ -85,7 +89,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 MODEL,
                 GLOBAL,
             ],
-            examples: &["unexpose wiki"],
+            examples: &["unexpose wiki", "unexpose wiki --endpoints admin"],
             ..Usage::of(
                 "unexpose",
                 "<application>",
@@ -145,7 +149,10 @@ fn expose(line: &Line) -> Result<Act, UsageError> {
     line.at_most(1)?;
     let application = need(line, 0, "application name")?;
     let endpoints: BTreeSet<_> = listed(line, "endpoints")?.into_iter().collect();
-    let cidrs = line.parts("to-cidrs").into_iter().map(str::to_owned).collect();
+    let cidrs: BTreeSet<Cidr> = listed(line, "to-cidrs")?.into_iter().collect();
+    if line.has("to-cidrs") && cidrs.is_empty() {
+        return Err(line.bad("to-cidrs", "no network is named"));
+    }
     if line.parts("to-spaces").iter().any(|space| *space != "alpha") {
         return Err(line.bad("to-spaces", "there is one space, \"alpha\""));
     }
@@ -155,9 +162,12 @@ fn expose(line: &Line) -> Result<Act, UsageError> {
 
 fn unexpose(line: &Line) -> Result<Act, UsageError> {
     line.at_most(1)?;
-    if line.has("endpoints") {
-        return Err(rule("unexposing single endpoints is not offered; expose the ones to keep"));
-    }
     let application = need(line, 0, "application name")?;
-    Ok(Act::Change(vec![ModelCommand::Expose { application, exposure: None }]))
+    let endpoints: BTreeSet<_> = listed(line, "endpoints")?.into_iter().collect();
+    let command = if endpoints.is_empty() {
+        ModelCommand::Expose { application, exposure: None }
+    } else {
+        ModelCommand::Unexpose { application, endpoints }
+    };
+    Ok(Act::Change(vec![command]))
 }

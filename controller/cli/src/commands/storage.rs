@@ -213,29 +213,32 @@ fn add(line: &Line) -> Result<Act, UsageError> {
     Ok(Act::AddStorage(AddStorage { unit, storage }))
 }
 
-fn set(line: &Line, from: usize) -> Result<BTreeSet<StorageId>, UsageError> {
-    Ok(ids(line.words.get(from..).unwrap_or_default())?.into_iter().collect())
+/// The storage that is named, each by itself, so that one that cannot be had keeps no other.
+fn singly(
+    line: &Line,
+    from: usize,
+) -> Result<impl Iterator<Item = BTreeSet<StorageId>> + use<>, UsageError> {
+    let all = ids(line.words.get(from..).unwrap_or_default())?;
+    Ok(all.into_iter().map(|id| BTreeSet::from([id])))
 }
 
 fn remove(line: &Line) -> Result<Act, UsageError> {
-    Ok(Act::Change(vec![ModelCommand::RemoveStorage {
-        storage: set(line, 0)?,
-        force: line.on("force"),
-        keep_data: line.on("no-destroy"),
-    }]))
+    let (force, keep_data) = (line.on("force"), line.on("no-destroy"));
+    let one = |storage| ModelCommand::RemoveStorage { storage, force, keep_data };
+    Ok(Act::Change(singly(line, 0)?.map(one).collect()))
 }
 
 fn detach(line: &Line) -> Result<Act, UsageError> {
     super::common::check_removal(line)?;
-    Ok(Act::Change(vec![ModelCommand::DetachStorage {
-        storage: set(line, 0)?,
-        force: line.on("force"),
-    }]))
+    let force = line.on("force");
+    let one = |storage| ModelCommand::DetachStorage { storage, force };
+    Ok(Act::Change(singly(line, 0)?.map(one).collect()))
 }
 
 fn attach(line: &Line) -> Result<Act, UsageError> {
-    let unit = need(line, 0, "unit")?;
-    Ok(Act::Change(vec![ModelCommand::AttachStorage { unit, storage: set(line, 1)? }]))
+    let unit: UnitName = need(line, 0, "unit")?;
+    let one = |storage| ModelCommand::AttachStorage { unit: unit.clone(), storage };
+    Ok(Act::Change(singly(line, 1)?.map(one).collect()))
 }
 
 fn pools(line: &Line) -> Result<Act, UsageError> {

@@ -1,5 +1,7 @@
 //! Units and applications: more, fewer, shown, helped on.
 
+use std::collections::BTreeSet;
+
 use muster_console::flags::{Flag, Line, Usage, UsageError};
 use muster_model::command::ModelCommand;
 use muster_model::name::{ApplicationName, EndpointName, MachineId, StorageId, UnitName};
@@ -62,6 +64,15 @@ pub struct ShowUnit {
     pub related: Option<UnitName>,
     /// Only what applications say.
     pub app_only: bool,
+}
+
+/// `scale-application`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    /// The application.
+    pub application: ApplicationName,
+    /// How many units it shall have.
+    pub units: u32,
 }
 
 /// `show-application`.
@@ -198,10 +209,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         usage: Usage {
             flags: &[MODEL, GLOBAL],
+            details: "What is missing is added, each on a machine of its own; what is too much goes, the newest first and the\nleader last. Storage of units that go is kept.",
+            examples: &["scale-application wiki 3"],
             ..Usage::of(
                 "scale-application",
                 "<application> <units>",
-                "Accepted for applications without machines only.",
+                "Give an application so many units, no more and no fewer.",
             )
         },
         aliases: &[],
@@ -283,13 +296,20 @@ fn resolved(line: &Line) -> Result<Act, UsageError> {
         (true, true) => Vec::new(),
         (false, _) => each(&line.words, "unit")?,
     };
-    Ok(Act::Change(vec![ModelCommand::Resolve { units: units.into_iter().collect(), retry }]))
+    let one = |units: BTreeSet<UnitName>| ModelCommand::Resolve { units, retry };
+    if units.is_empty() {
+        return Ok(Act::Change(vec![one(BTreeSet::new())]));
+    }
+    let units: BTreeSet<UnitName> = units.into_iter().collect();
+    Ok(Act::Change(units.into_iter().map(|unit| one(BTreeSet::from([unit]))).collect()))
 }
 
 fn scale_application(line: &Line) -> Result<Act, UsageError> {
     line.at_most(2)?;
-    let application: ApplicationName = need(line, 0, "application")?;
-    Err(UsageError::rule(format!(
-        "units of \"{application}\" have machines; use add-unit and remove-unit"
-    )))
+    let application = need(line, 0, "application name")?;
+    let units: u32 = match line.need(1, "scale")?.parse() {
+        Ok(units) if units <= 10_000 => units,
+        _ => return Err(UsageError::rule("the scale must be a number from 0 to 10000")),
+    };
+    Ok(Act::Scale(Scale { application, units }))
 }

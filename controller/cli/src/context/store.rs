@@ -5,6 +5,8 @@
 //! is replaced by rename, so that a reader without the lock sees the old or the new and never half.
 //! Keys that we do not know are kept, since other programs use the same folder.
 
+mod clouds;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,6 +18,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+
+pub use clouds::{Clouds, Credentials, OfCloud, Secret};
 
 use crate::failure::Failure;
 
@@ -220,7 +224,7 @@ impl Account {
 }
 
 /// Everything in the store.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contents {
     /// Controllers and which is current.
     pub controllers: Controllers,
@@ -228,6 +232,10 @@ pub struct Contents {
     pub models: Models,
     /// Who is logged in where.
     pub accounts: Accounts,
+    /// Clouds that were written down here.
+    pub clouds: Clouds,
+    /// What one logs in to clouds with.
+    pub credentials: Credentials,
 }
 
 impl Contents {
@@ -270,6 +278,8 @@ impl Store {
             controllers: self.load("controllers.yaml")?,
             models: self.load("models.yaml")?,
             accounts: self.load("accounts.yaml")?,
+            clouds: self.load("clouds.yaml")?,
+            credentials: self.load("credentials.yaml")?,
         })
     }
 
@@ -285,6 +295,12 @@ impl Store {
         // Accounts first: a controller must not be found there whose account is not.
         if after.accounts != before.accounts {
             self.save("accounts.yaml", &after.accounts)?;
+        }
+        if after.credentials != before.credentials {
+            self.save("credentials.yaml", &after.credentials)?;
+        }
+        if after.clouds != before.clouds {
+            self.save("clouds.yaml", &after.clouds)?;
         }
         if after.models != before.models {
             self.save("models.yaml", &after.models)?;

@@ -92,6 +92,8 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
     };
     if let Some(model) = &act.add_model {
         let model = AddModel {
+            region: None,
+            credential: None,
             name: model.parse().map_err(|error| Failure::tried("cannot add a model", &error))?,
             cloud: None,
             config: BTreeMap::new(),
@@ -267,7 +269,7 @@ async fn root(session: &mut Session<'_>, on: &Controller) -> Result<(), Failure>
             }
             Err(error) => break Err(on.failed(error)),
         };
-        wheel.set_message(doing.clone());
+        super::progress::show(&wheel, &doing);
         if !session.desk.draws() && doing != said {
             session.desk.say(&doing);
             said = doing;

@@ -1,12 +1,19 @@
 //! Changes of a model that need no more than to be told, and what is said when they are done.
 
+use std::collections::BTreeSet;
+
 use muster_model::command::ModelCommand;
+use muster_model::name::StorageId;
 use muster_model::reply::{Outcome, Reply};
 
 use super::session::{Focus, Session};
-use crate::commands::machines::AddMachine;
+use muster_model::record::Placement;
+use muster_model::view::ViewRequest;
+
+use crate::commands::machines::{AddMachine, RetryProvisioning};
 use crate::commands::relating::Integrate;
 use crate::commands::storage::AddStorage;
+use crate::commands::units::Scale;
 use crate::failure::Failure;
 
 pub(super) async fn change(
@@ -14,9 +21,19 @@ pub(super) async fn change(
     commands: &[ModelCommand],
 ) -> Result<(), Failure> {
     let focus = session.focus().await?;
+    let mut failed = false;
     for command in commands {
-        let reply =
-            focus.tell(command.clone()).await.map_err(|f| f.while_trying(tried(command)))?;
+        let told = focus.tell(command.clone()).await.map_err(|f| f.while_trying(tried(command)));
+        let reply = match told {
+            Ok(reply) => reply,
+            Err(failure) if commands.len() < 2 => return Err(failure),
+            // Of several, each that cannot be done says so, and the others are done.
+            Err(failure) => {
+                session.desk.error(&failure.to_string());
+                failed = true;
+                continue;
+            }
+        };
         if let Some(notice) = notice(command, &reply) {
             session.desk.say(&notice);
         }
@@ -24,7 +41,7 @@ pub(super) async fn change(
             super::deploy::until_units(session, &focus, application, placements.len()).await?;
         }
     }
-    Ok(())
+    if failed { Err(Failure::silent(1)) } else { Ok(()) }
 }
 
 /// What was tried, for the front of an error.
@@ -47,18 +64,27 @@ fn tried(command: &ModelCommand) -> String {
             format!("cannot constrain \"{application}\"")
         }
         ModelCommand::ConstrainModel(_) => "cannot constrain the model".to_owned(),
-        ModelCommand::Resolve { .. } => "cannot resolve".to_owned(),
+        ModelCommand::Resolve { units, .. } => match units.first() {
+            Some(unit) => format!("cannot resolve \"{unit}\""),
+            None => "cannot resolve".to_owned(),
+        },
         ModelCommand::AddSshKeys(_) => "cannot add the ssh key".to_owned(),
         ModelCommand::RemoveSshKeys(_) => "cannot remove the ssh key".to_owned(),
-        ModelCommand::DetachStorage { .. } => "cannot detach storage".to_owned(),
+        ModelCommand::DetachStorage { storage, .. } => named("detach", storage),
         ModelCommand::AttachStorage { unit, .. } => format!("cannot attach storage to \"{unit}\""),
-        ModelCommand::RemoveStorage { .. } => "cannot remove storage".to_owned(),
+        ModelCommand::RemoveStorage { storage, .. } => named("remove", storage),
         ModelCommand::CreateStoragePool { name, .. } => {
             format!("cannot create storage pool \"{name}\"")
         }
-        ModelCommand::CancelTasks(_) => "cannot cancel".to_owned(),
+        ModelCommand::Unexpose { application, .. } => format!("cannot unexpose \"{application}\""),
+        ModelCommand::Refresh(asked) => format!("cannot bind \"{}\"", asked.application),
         _ => "cannot do this".to_owned(),
     }
+}
+
+fn named(verb: &str, storage: &BTreeSet<StorageId>) -> String {
+    let names: Vec<String> = storage.iter().map(ToString::to_string).collect();
+    format!("cannot {verb} storage \"{}\"", names.join(", "))
 }
 
 fn notice(command: &ModelCommand, reply: &Reply) -> Option<String> {
@@ -75,9 +101,6 @@ fn notice(command: &ModelCommand, reply: &Reply) -> Option<String> {
         }
         ModelCommand::RemoveStorage { storage, .. } => {
             listed("removing", &mut storage.iter().map(ToString::to_string))
-        }
-        ModelCommand::CancelTasks(tasks) => {
-            listed("cancelling task", &mut tasks.iter().map(ToString::to_string))
         }
         _ if !reply.changed => Some("Nothing to do: it is so already.".to_owned()),
         _ => None,
@@ -146,9 +169,68 @@ pub(super) async fn add_storage(
     if failed { Err(Failure::silent(1)) } else { Ok(()) }
 }
 
+pub(super) async fn retry(
+    session: &mut Session<'_>,
+    act: &RetryProvisioning,
+) -> Result<(), Failure> {
+    let focus = session.focus().await?;
+    let machines = act.machines.iter().copied().collect();
+    let command = ModelCommand::RetryProvisioning { machines };
+    let trying = "cannot retry provisioning";
+    let reply = focus.tell(command).await.map_err(|failure| failure.while_trying(trying))?;
+    let again = match reply.outcome {
+        Outcome::Machines(machines) => machines,
+        _ => Vec::new(),
+    };
+    for machine in &again {
+        session.desk.say(&format!("making machine {machine} is tried again"));
+    }
+    if again.is_empty() {
+        session.desk.say("Nothing to do: none of them failed.");
+    }
+    Ok(())
+}
+
+pub(super) async fn scale(session: &mut Session<'_>, act: &Scale) -> Result<(), Failure> {
+    let (application, units) = (&act.application, act.units as usize);
+    let trying = format!("cannot scale \"{application}\"");
+    let focus = session.focus().await?;
+    let what = ViewRequest { applications: application.to_string(), ..ViewRequest::default() };
+    let view = focus.view(&what).await?;
+    let Some(found) = view.applications.get(application) else {
+        return Err(Failure::new(format!("application \"{application}\" not found")));
+    };
+    if found.application.subordinate {
+        return Err(Failure::new(format!(
+            "{trying}: it has a unit beside each of its principals'"
+        )));
+    }
+    let alive = found.units.values().filter(|unit| unit.unit.life.is_alive()).count();
+    let have = alive + found.scale.pending.len();
+    let command = if units > have {
+        let placements = vec![Placement::Anywhere; units - have];
+        let (application, attach_storage) = (application.clone(), Vec::new());
+        ModelCommand::AddUnits { application, placements, attach_storage }
+    } else if units < have {
+        let count = u32::try_from(have - units).unwrap_or(u32::MAX);
+        let names = super::remove::newest(&focus, application, count).await?;
+        let units = names.into_iter().collect();
+        ModelCommand::RemoveUnits { units, destroy_storage: false, force: false }
+    } else {
+        session.desk.say(&format!("{application} has {units} units already"));
+        return Ok(());
+    };
+    focus.tell(command).await.map_err(|failure| failure.while_trying(&trying))?;
+    session.desk.say(&format!("{application} scaled to {units} units"));
+    if units > have {
+        super::deploy::until_units(session, &focus, application, units).await?;
+    }
+    Ok(())
+}
+
 /// Whether the model asks before it takes something down (§1.7). When that cannot be read it does.
 pub(super) async fn asks_first(focus: &Focus) -> bool {
-    match focus.view(&muster_model::view::ViewRequest::default()).await {
+    match focus.view(&ViewRequest::default()).await {
         Ok(view) => view.info.option("mode").contains("requires-prompts"),
         Err(_) => true,
     }

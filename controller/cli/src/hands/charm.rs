@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use muster_charms::lint::{Level, lint};
-use muster_charms::{Charm, Tree};
+use muster_charms::{Charm, Tree, split};
 use muster_layers::{Library, Settings, candidates, compose};
 use muster_resources::archive::{self, Limits};
 
@@ -47,14 +47,69 @@ fn shelf(desk: &Desk, folder: &Path, named: &[String]) -> Shelf {
     Shelf(all)
 }
 
+/// A charm's folder as it is packed: as it lies there, or made of what lies there.
+pub(super) struct Source {
+    /// What it has. Where nothing was made, only its own small files are read.
+    pub(super) tree: Tree,
+    folder: PathBuf,
+    /// Where the charm was made; removed when this goes.
+    made: Option<Scratch>,
+}
+
+impl Source {
+    /// Where the files lie that are packed.
+    pub(super) fn path(&self) -> &Path {
+        self.made.as_ref().map_or(&self.folder, |scratch| &scratch.0)
+    }
+
+    fn charm(&self) -> Result<Charm, Failure> {
+        Charm::read(&self.tree).map_err(|error| {
+            Failure::tried(format!("cannot read charm `{}`", self.folder.display()), &error)
+        })
+    }
+}
+
+/// The charm that `folder` is or stands for: composed of its layers where it is a source of them, then
+/// split where it has a build file. All that packs, reads or checks a folder comes through here.
+pub(super) fn source(desk: &mut Desk, folder: &Path, layers: &[String]) -> Result<Source, Failure> {
+    let trying = format!("cannot split `{}`", folder.display());
+    let composed = if is_source(folder) { Some(composed(desk, folder, layers)?) } else { None };
+    let is_composed = composed.is_some();
+    let mut tree = match composed {
+        Some(tree) => tree,
+        None => tree::outline(folder)?,
+    };
+    let split_too = split::is_needed(&tree);
+    if split_too {
+        if !is_composed {
+            tree = tree::read(folder).map_err(|failure| failure.while_trying(&trying))?;
+        }
+        let done = split::split(&tree).map_err(|error| Failure::tried(&trying, &error))?;
+        // What the plugin of layers would do is done.
+        let is_done = |undone: &split::Undone| is_composed && undone.plugin == "reactive";
+        for undone in done.undone.iter().filter(|undone| !is_done(undone)) {
+            desk.warn(&format!("{}: {undone}", split::BUILD_FILE));
+        }
+        tree = done.tree;
+    }
+    let made = if is_composed || split_too {
+        let scratch = Scratch::new()?;
+        tree::write(&tree, &scratch.0)?;
+        Some(scratch)
+    } else {
+        None
+    };
+    Ok(Source { tree, folder: folder.to_owned(), made })
+}
+
 /// Whether a folder has to be composed before it is a charm.
-pub(super) fn is_source(folder: &Path) -> bool {
+fn is_source(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).exists();
     (has("layer.yaml") || has("composer.yaml")) && !has(COMPOSED)
 }
 
 /// Composes the charm in `folder`.
-pub(super) fn composed(desk: &mut Desk, folder: &Path, layers: &[String]) -> Result<Tree, Failure> {
+fn composed(desk: &mut Desk, folder: &Path, layers: &[String]) -> Result<Tree, Failure> {
     let trying = format!("cannot compose `{}`", folder.display());
     let top = tree::read(folder).map_err(|failure| failure.while_trying(&trying))?;
     let name = folder.canonicalize().ok();
@@ -81,9 +136,10 @@ pub(super) fn charm(desk: &mut Desk, act: &Act) -> Result<(), Failure> {
     match act.verb {
         Verb::Build => build(desk, act, &folder),
         Verb::Pack => {
-            let name = read(&folder)?.metadata.name;
+            let source = source(desk, &folder, &act.layers)?;
+            let name = source.charm()?.metadata.name;
             let to = act.output.clone().unwrap_or_else(|| format!("{name}.charm"));
-            pack(desk, &folder, &to)
+            pack(desk, source.path(), &folder, &to)
         }
         Verb::Lint => check(desk, act, &folder),
     }
@@ -103,29 +159,21 @@ fn build(desk: &mut Desk, act: &Act, folder: &Path) -> Result<(), Failure> {
     }
     let scratch = Scratch::new()?;
     tree::write(&tree, &scratch.0)?;
-    pack(desk, &scratch.0, &output)
+    pack(desk, &scratch.0, folder, &output)
 }
 
-fn pack(desk: &mut Desk, folder: &Path, output: &str) -> Result<(), Failure> {
+/// Packs what lies at `from`, which is or was made of `folder`.
+fn pack(desk: &mut Desk, from: &Path, folder: &Path, output: &str) -> Result<(), Failure> {
     let to = desk.path(output);
-    let packed = archive::pack(folder, &to, &Limits::charm())
+    let packed = archive::pack(from, &to, &Limits::charm())
         .map_err(|error| Failure::tried(format!("cannot pack `{}`", folder.display()), &error))?;
     desk.detail(&format!("{} bytes, {}", packed.bytes, packed.digest));
     desk.data(&format!("{}\n", to.display()))
 }
 
-fn read(folder: &Path) -> Result<Charm, Failure> {
-    let tree = tree::read(folder)?;
-    Charm::read(&tree).map_err(|error| {
-        Failure::tried(format!("cannot read charm `{}`", folder.display()), &error)
-    })
-}
-
 /// Says everything there is to say about a charm; fails if something in it cannot work.
 fn check(desk: &mut Desk, act: &Act, folder: &Path) -> Result<(), Failure> {
-    let tree =
-        if is_source(folder) { composed(desk, folder, &act.layers)? } else { tree::read(folder)? };
-    let remarks = lint(&tree);
+    let remarks = lint(&source(desk, folder, &act.layers)?.tree);
     let mut text = String::new();
     for remark in &remarks {
         text.push_str(&format!("{remark}\n   {}\n", remark.finding.way_out()));
@@ -240,14 +288,79 @@ mod tests {
         }
         // When it is deployed the error is told, and of the rest that there is some.
         let (mut desk, _, err) = self::desk();
-        warn(&mut desk, &tree::outline(folder.path()).unwrap(), folder.path());
+        let there = source(&mut desk, folder.path(), &[]).unwrap();
+        assert_eq!(there.path(), folder.path(), "what is a charm is packed from where it lies");
+        warn(&mut desk, &there.tree, folder.path());
         let said = err.text();
         assert_eq!(said.lines().count(), 2, "{said}");
         assert!(said.starts_with("WARNING E: dispatch: executable"), "{said}");
         assert!(said.contains("`muster charm lint "), "{said}");
         // Nothing but warnings is no failure.
         write("hooks/install", "");
+        write("revision", "7\n");
         std::fs::remove_file(folder.path().join("dispatch")).unwrap();
         charm(&mut desk, &act).unwrap();
+    }
+
+    const BUILD: &str = "name: wiki\nsummary: s\ndescription: d\nbase: debian@12\n\
+        platforms: {amd64: }\nparts: {charm: {plugin: charm, source: .}}\n\
+        config: {options: {port: {type: int, default: 80}}}\nactions: {backup: {}}\n";
+
+    /// Hook contract C18.
+    #[test]
+    fn c18_a_folder_with_a_build_file_is_split_before_it_is_packed_or_checked() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(path("src")).unwrap();
+        std::fs::create_dir_all(path("lib")).unwrap();
+        for (name, text, mode) in [
+            ("charmcraft.yaml", BUILD, 0o644),
+            ("src/charm.py", "#!/usr/bin/env python3\n", 0o775),
+            ("lib/key.pem", "k", 0o600),
+        ] {
+            std::fs::write(path(name), text).unwrap();
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path(name), mode).unwrap();
+        }
+        let (mut desk, _, err) = desk();
+        let made = source(&mut desk, folder.path(), &[]).unwrap();
+        assert_eq!(
+            err.text(),
+            "WARNING charmcraft.yaml: part `charm` (plugin charm) is not carried out: the charm must \
+             bring what it would install\n"
+        );
+        let of = |verb, output: Option<String>| Act {
+            verb,
+            folder: folder.path().display().to_string(),
+            output,
+            layers: Vec::new(),
+        };
+        // What deploy sends is what `charm pack` writes.
+        let (sent, packed) = (path("sent"), path("packed.charm"));
+        let digest = archive::pack(made.path(), &sent, &Limits::charm()).unwrap().digest;
+        std::fs::remove_file(&sent).unwrap();
+        charm(&mut desk, &of(Verb::Pack, Some(packed.display().to_string()))).unwrap();
+        let all = archive::read_files(&packed, &Limits::charm(), |_| true).unwrap();
+        assert_eq!(digest, muster_resources::Digest::of(&std::fs::read(&packed).unwrap()));
+        std::fs::remove_file(&packed).unwrap();
+        let read = Charm::read(&all).unwrap();
+        assert_eq!(read.bases[0].to_string(), "debian@12/stable");
+        assert!(read.options.contains_key("port") && read.actions.contains_key("backup"));
+        assert!(!all.contains_key("charmcraft.yaml"));
+        let mode = |name: &str| {
+            std::fs::metadata(made.path().join(name)).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!(["dispatch", "src/charm.py", "lib/key.pem"].map(mode), [0o755, 0o775, 0o600]);
+        charm(&mut desk, &of(Verb::Lint, None)).unwrap();
+        // The scratch folder goes with what was made in it.
+        let scratch = made.path().to_owned();
+        drop(made);
+        assert!(!scratch.exists());
+        // A build file that says what another file says is refused in words.
+        std::fs::write(path("config.yaml"), "options: {}\n").unwrap();
+        let refused = source(&mut desk, folder.path(), &[]).err().unwrap().to_string();
+        assert!(refused.contains("both charmcraft.yaml and config.yaml say this"), "{refused}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use muster_charms::{Charm, OptionValue};
 use muster_model::command::ModelCommand;
 use muster_model::constraints::ConstraintKey;
-use muster_model::model_config::{ModelOptionKind, OPTIONS, option};
+use muster_model::model_config::{self, ModelOption, ModelOptionKind, OPTIONS};
 use muster_model::name::ApplicationName;
 use muster_model::record::ModelInfo;
 use muster_model::view::{ApplicationView, ModelView, ViewRequest};
@@ -18,6 +18,9 @@ use crate::failure::Failure;
 use crate::print::table::Table;
 use crate::shape;
 use crate::shape::config::{ApplicationConfig, Entry, ModelEntry};
+
+/// The kind of cloud that machines are made on: what `type` says of a model.
+pub(super) const PROVIDER: &str = "nspawn";
 
 /// An application with its charm, or that it is not there.
 pub(super) async fn application(
@@ -156,15 +159,21 @@ pub(super) async fn model_config(
         for (key, typed) in &act.set {
             set.insert(key.clone(), files::value(session.desk, typed)?);
         }
+        let idle = idle(set.keys());
         let focus = session.focus().await?;
         let command = ModelCommand::ConfigureModel { set, reset: act.reset.clone() };
         focus.tell(command).await.map_err(|f| f.while_trying("cannot configure the model"))?;
+        idle.iter().for_each(|warning| session.desk.warn(warning));
         return Ok(());
     }
     let focus = session.focus().await?;
     let view = focus.view(&ViewRequest::default()).await?;
-    let all = model_entries(&view.info);
+    let mut all = model_entries(&view.info);
     if let Some(key) = &act.key {
+        // One that does nothing here is not listed unless it was set, but whoever asks is answered.
+        if let Some(option) = model_config::option(key) {
+            all.entry(key.clone()).or_insert_with(|| model_entry(&view.info, option));
+        }
         let Some(entry) = all.get(key) else {
             let known: Vec<&str> = all.keys().map(String::as_str).collect();
             return Err(Failure::new(format!(
@@ -192,21 +201,39 @@ pub(super) async fn model_config(
     })
 }
 
-fn model_entries(info: &ModelInfo) -> BTreeMap<String, ModelEntry> {
-    let typed = |key: &str, text: &str| match option(key).map(|option| option.kind) {
-        Some(ModelOptionKind::Bool) => Value::Bool(text == "true"),
-        _ => Value::String(text.to_owned()),
+/// A warning for each option that is kept and given back and changes nothing here.
+pub(super) fn idle<'k>(keys: impl Iterator<Item = &'k String>) -> Vec<String> {
+    keys.filter(|key| model_config::option(key).is_some_and(ModelOption::is_idle))
+        .map(|key| format!("option \"{key}\" of the model is kept, and changes nothing here"))
+        .collect()
+}
+
+/// An option as it stands, booleans and whole numbers as such.
+fn model_entry(info: &ModelInfo, option: &ModelOption) -> ModelEntry {
+    let text = info.option(option.key);
+    let value = match option.kind {
+        ModelOptionKind::Bool => Value::Bool(text == "true"),
+        ModelOptionKind::Int => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        ModelOptionKind::Text | ModelOptionKind::Interval | ModelOptionKind::Deadline => {
+            Value::from(text)
+        }
     };
-    let mut all = BTreeMap::new();
-    for option in OPTIONS {
-        let source = if info.config.contains_key(option.key) { "model" } else { "default" };
-        let value = typed(option.key, info.option(option.key));
-        all.insert(option.key.to_owned(), ModelEntry { value, source: source.to_owned() });
-    }
+    let source = if info.config.contains_key(option.key) { "model" } else { "default" };
+    ModelEntry { value, source: source.to_owned() }
+}
+
+fn model_entries(info: &ModelInfo) -> BTreeMap<String, ModelEntry> {
+    let set = model_config::IDLE.iter().filter(|option| info.config.contains_key(option.key));
+    let mut all: BTreeMap<String, ModelEntry> = OPTIONS
+        .iter()
+        .chain(set)
+        .map(|option| (option.key.to_owned(), model_entry(info, option)))
+        .collect();
     let own = [
         ("name", info.name.to_string()),
         ("uuid", info.id.to_string()),
-        ("type", info.cloud.to_string()),
+        ("type", PROVIDER.to_owned()),
+        ("agent-version", super::status::DIALECT.to_owned()),
     ];
     for (key, value) in own {
         let entry = ModelEntry { value: Value::String(value), source: "model".to_owned() };

@@ -11,13 +11,13 @@ use muster_charms::Charm;
 use muster_model::command::{
     AddCharm, Deploy as DeployCommand, ModelCommand, Refresh as RefreshCommand, ResourceFile,
 };
-use muster_model::name::{ApplicationName, CharmUrl, OptionName, ResourceName};
+use muster_model::name::{ApplicationName, CharmUrl, EndpointName, OptionName, ResourceName};
 use muster_model::record::Placement;
 use muster_model::reply::Outcome;
 use muster_model::view::{Condition, ViewRequest, Wait, uptake};
 use muster_resources::archive::{self, Limits};
 
-use super::charm::{Scratch, composed, is_source, warn};
+use super::charm::{source, warn};
 use super::session::{Controller, Focus, Session};
 use super::upload::{Measured, measure, resource, send};
 use super::{bundle, files, tree};
@@ -46,27 +46,16 @@ impl Drop for Packed {
     }
 }
 
-/// Packs a folder, composed of its layers first when it is a source of them.
+/// Packs the charm that a folder is or stands for.
 async fn pack(session: &mut Session<'_>, path: &Path) -> Result<(Measured, Packed), Failure> {
-    let scratch = if is_source(path) {
-        let tree = composed(session.desk, path, &[])?;
-        warn(session.desk, &tree, path);
-        let scratch = Scratch::new()?;
-        tree::write(&tree, &scratch.0)?;
-        Some(scratch)
-    } else {
-        // A folder that cannot be read so is refused with its reason when it is packed.
-        if let Ok(outline) = tree::outline(path) {
-            warn(session.desk, &outline, path);
-        }
-        None
-    };
+    let source = source(session.desk, path, &[])?;
+    warn(session.desk, &source.tree, path);
     let folder = session.store.folder().join("packed");
     let to = folder.join(format!("{}.charm", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&folder)
         .map_err(|error| Failure::tried(format!("cannot make `{}`", folder.display()), &error))?;
     let packed = Packed(to.clone());
-    let from = scratch.as_ref().map_or_else(|| path.to_owned(), |scratch| scratch.0.clone());
+    let from = source.path().to_owned();
     let what = || format!("cannot pack `{}`", path.display());
     let done = tokio::task::spawn_blocking(move || archive::pack(&from, &to, &Limits::charm()));
     let result = match done.await {
@@ -95,10 +84,7 @@ pub(super) async fn local(session: &mut Session<'_>, path: &Path) -> Result<Loca
     };
     let archive = file.path.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let wanted = |name: &str| {
-            !name.contains('/')
-                && (name.ends_with(".yaml") || matches!(name, "version" | "revision"))
-        };
+        let wanted = |name: &str| !name.contains('/') && tree::says_what_it_is(name);
         archive::read_files(&archive, &Limits::charm(), wanted)
     });
     let entries = match read.await {
@@ -257,24 +243,28 @@ pub(super) async fn deploy(session: &mut Session<'_>, act: &Deploy) -> Result<()
         storage: act.storage.clone(),
         attach_storage: act.attach_storage.clone(),
         resources,
-        bindings: act
-            .bindings
-            .iter()
-            .filter_map(|(endpoint, space)| Some((endpoint.clone()?, space.clone())))
-            .collect(),
+        bindings: named(&act.bindings),
         force: act.force,
     };
     let reply =
         focus.tell(ModelCommand::Deploy(command)).await.map_err(|f| f.while_trying(trying))?;
     session.desk.say(&format!(
-        "Deploying \"{application}\" from local charm \"{}\", revision {}",
-        charm.name, charm.revision
+        "Deploying \"{application}\" from local charm \"{}\", revision {}{}",
+        charm.name,
+        charm.revision,
+        base_of(&focus, &application).await?
     ));
     let made = match reply.outcome {
         Outcome::Application { units, .. } => units as usize,
         _ => units,
     };
     until_units(session, &focus, &application, made).await
+}
+
+/// The bindings of endpoints. The default space is the one there is, so it says nothing.
+fn named(bindings: &BTreeMap<Option<EndpointName>, String>) -> BTreeMap<EndpointName, String> {
+    let named = bindings.iter();
+    named.filter_map(|(endpoint, space)| Some((endpoint.clone()?, space.clone()))).collect()
 }
 
 fn no_store(name: &str) -> Failure {
@@ -297,6 +287,14 @@ fn dry_run(
         local.file.digest.short()
     );
     session.desk.data(&text)
+}
+
+/// On which base an application was made, for the notice of it.
+async fn base_of(focus: &Focus, application: &ApplicationName) -> Result<String, Failure> {
+    let what = ViewRequest { applications: application.to_string(), ..ViewRequest::default() };
+    let view = focus.view(&what).await?;
+    let base = view.applications.get(application).and_then(|seen| seen.application.base.as_ref());
+    Ok(base.map(|base| format!(" on {base}")).unwrap_or_default())
 }
 
 /// Waits until so many units of an application are in status, so that a caller may index them.
@@ -355,6 +353,8 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
     let nothing = act.resources.is_empty()
         && config.is_empty()
         && act.storage.is_empty()
+        && act.base.is_none()
+        && act.bindings.is_empty()
         && act.trust.is_none();
     if local.is_none() && nothing && !act.force_units {
         return Err(Failure::new(format!("{trying}: it was deployed from a path")).hint(format!(
@@ -370,6 +370,8 @@ pub(super) async fn refresh(session: &mut Session<'_>, act: &Refresh) -> Result<
         application: application.clone(),
         charm: charm.clone(),
         channel: act.channel.clone(),
+        base: act.base.clone(),
+        bindings: named(&act.bindings),
         config,
         storage: act.storage.clone(),
         resources,

@@ -17,7 +17,7 @@ use super::remove::{confirm_name, listing, skips};
 use super::session::{Controller, Focus, Session};
 use super::{files, progress};
 use crate::clock::Zone;
-use crate::commands::models::{AddModel, DestroyModel, Grant, Models, ShowModel};
+use crate::commands::models::{AddModel, DestroyModel, Grant, GrantController, Models, ShowModel};
 use crate::context::store::SeenModel;
 use crate::failure::Failure;
 use crate::print;
@@ -34,9 +34,11 @@ pub(super) async fn add(session: &mut Session<'_>, act: &AddModel) -> Result<(),
         config.extend(files::settings(session.desk, file)?);
     }
     config.extend(act.config.clone());
+    let idle = super::config::idle(config.keys());
     let name = make(session, &on, act, config).await?;
-    let user = &on.chosen.user;
-    session.desk.say(&format!("Added '{}' model on localhost for user '{user}'", act.name));
+    idle.iter().for_each(|warning| session.desk.warn(warning));
+    let (user, cloud) = (&on.chosen.user, &on.chosen.controller.cloud);
+    session.desk.say(&format!("Added '{}' model on {cloud} for user '{user}'", act.name));
     if !act.no_switch {
         let controller = on.chosen.name.clone();
         session.change(move |contents| {
@@ -60,6 +62,8 @@ pub(super) async fn make(
         id,
         name: act.name.clone(),
         owner: act.owner.clone(),
+        cloud: act.cloud.clone(),
+        region: act.region.clone(),
         config,
         constraints: Constraints::default(),
     };
@@ -146,7 +150,7 @@ pub(super) async fn until_gone(
         }
         let text = format!("Waiting for model to be removed, {}...", rest.join(", "));
         let text = text.replace(", ...", "...");
-        wheel.set_message(text.clone());
+        progress::show(&wheel, &text);
         if text != said && !session.desk.draws() {
             session.desk.say(&text);
         }
@@ -217,13 +221,14 @@ fn listed(summary: &ModelSummary, on: &Controller) -> shapes::Listed {
         is_controller: false,
         owner: info.owner.to_string(),
         cloud: info.cloud.to_string(),
-        kind: "nspawn".to_owned(),
+        kind: super::config::PROVIDER.to_owned(),
         life: info.life.to_string(),
         status: state(summary),
         access: access(summary.access).to_owned(),
         last_connection: "just now".to_owned(),
         agent_version: super::status::DIALECT.to_owned(),
         machines: summary.machines as usize,
+        cores: summary.cores as usize,
         units: summary.units as usize,
     }
 }
@@ -249,7 +254,7 @@ pub(super) async fn list(session: &mut Session<'_>, act: &Models) -> Result<(), 
 pub(super) async fn show(session: &mut Session<'_>, act: &ShowModel) -> Result<(), Failure> {
     let focus = session.focus_on(act.model.as_deref()).await?;
     let on = focus.on.clone();
-    let view = focus.view(&ViewRequest::default()).await?;
+    let view = focus.view(&ViewRequest { secrets: true, ..ViewRequest::default() }).await?;
     let models = on.client.models().await.map_err(|error| on.failed(error))?;
     let Some(summary) = models.iter().find(|summary| summary.info.id == focus.id) else {
         return Err(Failure::new(format!("model \"{}\" not found", focus.name)));
@@ -257,7 +262,7 @@ pub(super) async fn show(session: &mut Session<'_>, act: &ShowModel) -> Result<(
     let own = listed(summary, &on);
     let user = |access: &str| shapes::User {
         access: access.to_owned(),
-        last_connection: "never connected".to_owned(),
+        last_connection: "not recorded".to_owned(),
     };
     let mut users: BTreeMap<String, shapes::User> = summary
         .info
@@ -290,12 +295,29 @@ pub(super) async fn show(session: &mut Session<'_>, act: &ShowModel) -> Result<(
             .collect(),
         secret_backends: BTreeMap::from([(
             "internal".to_owned(),
-            shapes::SecretBackend { num_secrets: 0, status: "active".to_owned() },
+            shapes::SecretBackend {
+                num_secrets: view.secrets.len() as u64,
+                status: "active".to_owned(),
+            },
         )]),
         agent_version: own.agent_version,
     };
     let shown: shapes::Shown = BTreeMap::from([(own.short_name, model)]);
     session.write(&shown, String::new)
+}
+
+pub(super) async fn grant_controller(
+    session: &mut Session<'_>,
+    act: &GrantController,
+) -> Result<(), Failure> {
+    let on = session.controller()?;
+    let command = EstateCommand::GrantController { user: act.user.clone(), access: act.access };
+    let trying = format!("cannot change the access of \"{}\" to the controller", act.user);
+    let reply = on.estate(command).await.map_err(|failure| failure.while_trying(trying))?;
+    if !reply.changed {
+        session.desk.say("Nothing to do: it is so already.");
+    }
+    Ok(())
 }
 
 pub(super) async fn grant(session: &mut Session<'_>, act: &Grant) -> Result<(), Failure> {
@@ -311,7 +333,10 @@ pub(super) async fn grant(session: &mut Session<'_>, act: &Grant) -> Result<(), 
             (true, ModelAccess::Admin) => Some(ModelAccess::Write),
         };
         let command = ModelCommand::GrantModel { user: act.user.clone(), access: level };
-        focus.tell(command).await.map_err(|failure| failure.while_trying(trying))?;
+        let reply = focus.tell(command).await.map_err(|failure| failure.while_trying(trying))?;
+        if !reply.changed {
+            session.desk.say("Nothing to do: it is so already.");
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::desk::Desk;
+use crate::neutral::neutral;
 
 /// A bar for so many bytes; hidden where nothing is drawn.
 pub(super) fn bytes(desk: &Desk, what: &str, total: u64) -> ProgressBar {
@@ -13,7 +14,7 @@ pub(super) fn bytes(desk: &Desk, what: &str, total: u64) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_prefix(what.to_owned());
+    bar.set_prefix(neutral(what));
     bar
 }
 
@@ -23,11 +24,16 @@ pub(super) fn wheel(desk: &Desk, what: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
         bar.set_style(style);
     }
-    bar.set_message(what.to_owned());
+    show(&bar, what);
     if desk.draws() {
         bar.enable_steady_tick(Duration::from_millis(120));
     }
     bar
+}
+
+/// Shows another sentence beside a wheel; some of its words may be the controller's.
+pub(super) fn show(bar: &ProgressBar, what: &str) {
+    bar.set_message(neutral(what));
 }
 
 fn bar(desk: &Desk, bar: ProgressBar) -> ProgressBar {

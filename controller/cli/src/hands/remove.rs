@@ -1,7 +1,6 @@
 //! Taking applications, units and machines down: the list of what goes, the question, the command.
 
 use std::collections::BTreeSet;
-use std::io::BufRead;
 
 use muster_model::command::ModelCommand;
 use muster_model::name::{ApplicationName, UnitName};
@@ -84,7 +83,7 @@ pub(super) async fn remove(session: &mut Session<'_>, act: &Remove) -> Result<()
 }
 
 /// The newest units of an application, the leader last of all.
-async fn newest(
+pub(super) async fn newest(
     focus: &Focus,
     application: &ApplicationName,
     count: u32,
@@ -171,7 +170,7 @@ fn ask(desk: &mut Desk, question: &str) -> String {
     desk.mutter(question);
     let mut line = String::new();
     // A stream that cannot be read has nobody at it who could say yes.
-    match std::io::stdin().lock().read_line(&mut line) {
+    match desk.input.read_line(&mut line) {
         Ok(_) => line.trim().to_owned(),
         Err(_) => String::new(),
     }

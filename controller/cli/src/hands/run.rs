@@ -1,27 +1,26 @@
-//! Running actions and commands, and showing what came of them.
+//! Running actions and commands, and waiting for what comes of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use muster_console::format::Format;
-use muster_model::command::ModelCommand;
+use muster_model::command::{MAX_TARGETS, ModelCommand, TargetRef};
 use muster_model::name::TaskId;
 use muster_model::record::TaskTarget;
 use muster_model::refusal::Code;
 use muster_model::reply::Outcome;
-use muster_model::view::{Condition, TaskView, ViewRequest, Wait};
+use muster_model::view::{Condition, ModelView, TaskView, ViewRequest, Wait};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::files;
 use super::session::{Focus, Session};
 use crate::clock::Zone;
-use crate::commands::actions::{Operations, Run, ShowTask, What, named};
+use crate::commands::actions::{Run, What, named};
 use crate::commands::common::Patience;
 use crate::failure::Failure;
-use crate::print::table::Table;
 use crate::print::task as print;
-use crate::shape::action::{Operation, Task, Tasks};
+use crate::shape::action::{Task, Tasks};
 
 /// The longest that one wait on the server is asked to take.
 const ONE_WAIT: Duration = Duration::from_secs(40);
@@ -47,10 +46,67 @@ pub(super) async fn ask(focus: &Focus, command: ModelCommand) -> Result<Asked, F
     }
 }
 
+/// Asks for an operation, or for several where one cannot have so many targets.
+async fn ask_all(focus: &Focus, command: &mut ModelCommand) -> Result<Asked, Failure> {
+    let failure = match ask(focus, command.clone()).await {
+        Err(failure) if failure.refused == Some(Code::Limit) => failure,
+        result => return result,
+    };
+    let view = focus.view(&ViewRequest::default()).await?;
+    let (ModelCommand::RunAction { targets, .. } | ModelCommand::RunCommand { targets, .. }) =
+        command
+    else {
+        return Err(failure);
+    };
+    let each = expanded(&view, targets);
+    if each.len() <= MAX_TARGETS {
+        return Err(failure);
+    }
+    let mut all = Asked { tasks: Vec::new(), missing: Vec::new(), id: String::new() };
+    for some in each.chunks(MAX_TARGETS) {
+        let mut part = command.clone();
+        if let ModelCommand::RunAction { targets, .. } | ModelCommand::RunCommand { targets, .. } =
+            &mut part
+        {
+            *targets = some.to_vec();
+        }
+        let asked = ask(focus, part).await.map_err(|failure| match all.id.as_str() {
+            "" => failure,
+            // Those before it run already.
+            ids => failure.hint(format!("\"muster show-operation {ids}\" shows what was begun.")),
+        })?;
+        all.tasks.extend(asked.tasks);
+        all.missing.extend(asked.missing);
+        let gap = if all.id.is_empty() { "" } else { " " };
+        all.id.push_str(&format!("{gap}{}", asked.id));
+    }
+    Ok(all)
+}
+
+/// Each target by itself, once.
+fn expanded(view: &ModelView, targets: &[TargetRef]) -> Vec<TargetRef> {
+    let mut all = Vec::new();
+    for target in targets {
+        match target {
+            TargetRef::Application(name) => {
+                let units = view.applications.get(name).into_iter().flat_map(|a| a.units.keys());
+                all.extend(units.cloned().map(TargetRef::Unit));
+            }
+            TargetRef::AllMachines => {
+                all.extend(view.machines.keys().copied().map(TargetRef::Machine));
+            }
+            one => all.push(one.clone()),
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|target| seen.insert(target.clone()));
+    all
+}
+
 pub(super) async fn run(session: &mut Session<'_>, act: &Run) -> Result<(), Failure> {
     let targets = act.targets.clone();
     let is_action = matches!(act.what, What::Action { .. });
-    let command = match &act.what {
+    let mut command = match &act.what {
         What::Action { name, parameters, string_args, file } => ModelCommand::RunAction {
             targets,
             action: name.clone(),
@@ -70,7 +126,7 @@ pub(super) async fn run(session: &mut Session<'_>, act: &Run) -> Result<(), Fail
         },
     };
     let focus = session.focus().await?;
-    let asked = match ask(&focus, command).await {
+    let asked = match ask_all(&focus, &mut command).await {
         Ok(asked) => asked,
         Err(mut failure) => {
             if failure.refused == Some(Code::NotFound) && !failure.message.contains("(not found)") {
@@ -192,7 +248,7 @@ pub(super) async fn collect(
 }
 
 /// Waits until a task is over; `None` when the time is.
-async fn over(
+pub(super) async fn over(
     session: &mut Session<'_>,
     focus: &Focus,
     id: TaskId,
@@ -228,74 +284,10 @@ async fn over(
     }
 }
 
-async fn look(focus: &Focus, id: TaskId) -> Result<TaskView, Failure> {
+pub(super) async fn look(focus: &Focus, id: TaskId) -> Result<TaskView, Failure> {
     let what = ViewRequest { task: Some(id.0), ..ViewRequest::default() };
     let mut view = focus.view(&what).await?;
     view.tasks.remove(&id).ok_or_else(|| Failure::new(format!("task \"{id}\" not found")))
-}
-
-pub(super) async fn show(session: &mut Session<'_>, act: &ShowTask) -> Result<(), Failure> {
-    let focus = session.focus().await?;
-    let mut view = look(&focus, act.task).await?;
-    if act.patience != Patience::None && !view.result.state.is_over() {
-        let deadline = match act.patience {
-            Patience::For(time) => Some(Instant::now() + time),
-            Patience::Endless | Patience::None => None,
-        };
-        match over(session, &focus, act.task, act.watch, deadline).await? {
-            Some(done) => view = done,
-            None => return Err(Failure::new(format!("timed out waiting for task {}", act.task))),
-        }
-    }
-    let task = Task::of(&view, &Zone::of(act.utc));
-    let place = view.queue_position.map(|place| format!("{place} before it in the queue\n"));
-    session.write(&task, || {
-        let text = print::one(&task);
-        if text.is_empty() || !view.result.state.is_over() {
-            format!(
-                "{}{}",
-                Format::Yaml.render(&crate::shape::value(&task)),
-                place.unwrap_or_default()
-            )
-        } else {
-            text
-        }
-    })
-}
-
-pub(super) async fn operations(session: &mut Session<'_>, act: &Operations) -> Result<(), Failure> {
-    let focus = session.focus().await?;
-    let operations = match act.id {
-        Some(_) => u32::MAX,
-        None => u32::try_from(act.limit).unwrap_or(u32::MAX),
-    };
-    let mut view = focus.view(&ViewRequest { operations, ..ViewRequest::default() }).await?;
-    if let Some(id) = act.id {
-        view.operations.retain(|own, _| *own == id);
-        if view.operations.is_empty() {
-            return Err(Failure::new(format!("operation \"{id}\" not found")));
-        }
-    }
-    let zone = Zone::of(act.utc);
-    let mut all = BTreeMap::new();
-    let mut table = Table::with(&["ID", "Status", "Started", "Finished", "Task IDs", "Summary"]);
-    for (id, operation) in &view.operations {
-        let tasks: Vec<&TaskView> =
-            operation.tasks.iter().filter_map(|id| view.tasks.get(id)).collect();
-        let shape = Operation::of(operation, &tasks, &zone);
-        let ids: Vec<String> = operation.tasks.iter().map(ToString::to_string).collect();
-        let time = |at: &Option<String>| at.clone().unwrap_or_default();
-        table.row([
-            id.to_string(),
-            shape.status.clone(),
-            time(&shape.timing.started),
-            time(&shape.timing.completed),
-            ids.join(","),
-            operation.summary.clone(),
-        ]);
-        all.insert(id.to_string(), shape);
-    }
-    session.write(&all, || table.text())
 }
 
 /// The parameters of an action: the file's, and over them what is on the line (§3.7).

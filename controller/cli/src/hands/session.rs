@@ -213,7 +213,7 @@ impl Controller {
             CallError::Refused(refusal) => refused(refusal),
             CallError::Unauthenticated(reason) => {
                 Failure::new(format!("controller \"{name}\" does not know you: {reason}"))
-                    .hint(format!("Log in again with \"muster login -c {name}\"."))
+                    .hint("The token in the client store (accounts.yaml) is not, or no longer, good; ask its administrator for another.")
             }
             CallError::Unreachable { .. } => {
                 let hint = match &self.chosen.controller.data_folder {

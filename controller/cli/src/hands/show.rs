@@ -1,11 +1,11 @@
 //! Showing units, applications and a charm's actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_console::format::Format;
 use muster_model::name::{Member, UnitName};
 use muster_model::record::Databag;
-use muster_model::view::{ModelView, RelationView, UnitView, ViewRequest};
+use muster_model::view::{ModelView, RelationView, ViewRequest};
 use serde_json::{Map, Value, json};
 
 use super::config::{application as found, constraint};
@@ -18,13 +18,19 @@ use crate::shape::unit as shapes;
 
 pub(super) async fn unit(session: &mut Session<'_>, act: &ShowUnit) -> Result<(), Failure> {
     let focus = session.focus().await?;
-    let view = focus.view(&ViewRequest { settings: true, ..ViewRequest::default() }).await?;
+    let applications: BTreeSet<&str> =
+        act.units.iter().map(|name| name.application.as_str()).collect();
+    let applications = applications.into_iter().collect::<Vec<_>>().join(",");
+    let what = ViewRequest { settings: true, applications, ..ViewRequest::default() };
+    let view = focus.view(&what).await?;
     let mut all = BTreeMap::new();
+    let mut missing = Vec::new();
     for name in &act.units {
         let application = view.applications.get(&name.application);
         let Some((application, unit)) = application.and_then(|a| Some((a, a.units.get(name)?)))
         else {
-            return Err(Failure::new(format!("unit \"{name}\" not found")));
+            missing.push(format!("unit \"{name}\" not found"));
+            continue;
         };
         let charm = &application.application.charm;
         let version = application.stated.as_ref().map(|stated| stated.workload_version.clone());
@@ -34,22 +40,24 @@ pub(super) async fn unit(session: &mut Session<'_>, act: &ShowUnit) -> Result<()
             background_processes: Some(unit.progress.left).filter(|left| *left > 0),
             opened_ports: unit.progress.ports.iter().map(|port| port.range.to_string()).collect(),
             public_address: unit.address.map(|address| address.to_string()),
+            address: unit.address.map(|address| address.to_string()),
             charm: if charm.local { charm.to_string() } else { charm.name.to_string() },
             leader: unit.leader,
             life: Some(unit.unit.life.to_string()),
-            relation_info: relations(act, name, unit, &view),
+            relation_info: relations(act, name, &view),
         };
         all.insert(name.to_string(), shape);
     }
+    absent(&missing)?;
     session.write(&all, String::new)
 }
 
-fn relations(
-    act: &ShowUnit,
-    name: &UnitName,
-    _unit: &UnitView,
-    view: &ModelView,
-) -> Vec<shapes::RelationInfo> {
+/// Everything that was named and is not there, each on a line of its own.
+fn absent(missing: &[String]) -> Result<(), Failure> {
+    if missing.is_empty() { Ok(()) } else { Err(Failure::new(missing.join("\n"))) }
+}
+
+fn relations(act: &ShowUnit, name: &UnitName, view: &ModelView) -> Vec<shapes::RelationInfo> {
     let own = &name.application;
     view.relations
         .values()
@@ -100,8 +108,16 @@ pub(super) async fn application(
 ) -> Result<(), Failure> {
     let focus = session.focus().await?;
     let mut all = BTreeMap::new();
+    let mut missing = Vec::new();
     for name in &act.applications {
-        let (_, view, charm) = found(&focus, name, ViewRequest::default()).await?;
+        let (_, view, charm) = match found(&focus, name, ViewRequest::default()).await {
+            Ok(found) => found,
+            Err(failure) if failure.message.ends_with("not found") => {
+                missing.push(failure.message);
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         let own = &view.application;
         let shape = shapes::Application {
             charm: charm.metadata.name.to_string(),
@@ -122,6 +138,7 @@ pub(super) async fn application(
         };
         all.insert(name.to_string(), shape);
     }
+    absent(&missing)?;
     session.write(&all, String::new)
 }
 

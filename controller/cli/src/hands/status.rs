@@ -10,6 +10,7 @@ use super::session::{Focus, Session};
 use crate::clock::{Zone, now};
 use crate::commands::status::Status;
 use crate::failure::Failure;
+use crate::neutral::neutral;
 use crate::print::status as print;
 use crate::shape::status::{Beside, Status as Shape};
 use crate::shape::{self, select};
@@ -28,7 +29,7 @@ pub(super) async fn status(session: &mut Session<'_>, act: &Status) -> Result<()
     let mut shape = shape;
     loop {
         let text = print::tabular(&shape, act.sections);
-        session.desk.data(&format!("\u{1b}[H\u{1b}[2J{text}"))?;
+        session.desk.raw(&format!("\u{1b}[H\u{1b}[2J{}", neutral(&text)))?;
         tokio::time::sleep(pause).await;
         let condition = Condition::Changed { after: Revision(revision) };
         focus.wait(&Wait { condition, timeout_ms: 20_000 }).await?;

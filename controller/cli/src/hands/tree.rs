@@ -23,7 +23,7 @@ pub(super) fn read(folder: &Path) -> Result<Tree, Failure> {
     Ok(tree)
 }
 
-/// Reads what a folder has, and what is written in its own YAML files; all else is there and empty.
+/// Reads what a folder has, and what its own small files say; all else is there and empty.
 pub(super) fn outline(folder: &Path) -> Result<Tree, Failure> {
     let mut tree = Tree::new();
     walk(folder, "", 0, &mut tree, &mut Bytes::Outline)?;
@@ -40,6 +40,11 @@ enum Bytes<'a> {
 
 /// The most bytes of a file that is read for an outline: what the charm's reader takes.
 const MAX_OUTLINE: u64 = 1 << 20;
+
+/// Whether a charm's own file of this name says what the charm is.
+pub(super) fn says_what_it_is(name: &str) -> bool {
+    name.ends_with(".yaml") || matches!(name, "version" | "revision")
+}
 
 fn walk(
     folder: &Path,
@@ -87,7 +92,7 @@ fn walk(
                     files::read(&path, MAX_FILE)?
                 }
                 Bytes::Outline
-                    if below.is_empty() && name.ends_with(".yaml") && meta.len() <= MAX_OUTLINE =>
+                    if below.is_empty() && says_what_it_is(name) && meta.len() <= MAX_OUTLINE =>
                 {
                     files::read(&path, MAX_FILE)?
                 }
@@ -126,6 +131,8 @@ pub(super) fn write(tree: &Tree, folder: &Path) -> Result<(), Failure> {
                         .create_new(true)
                         .mode(*mode)
                         .open(&path)?;
+                    // Not what this process's umask makes of it.
+                    file.set_permissions(fs::Permissions::from_mode(*mode))?;
                     file.write_all(bytes)
                 };
                 open().map_err(|error| Failure::tried(what(&path), &error))?;

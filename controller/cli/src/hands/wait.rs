@@ -31,7 +31,7 @@ pub(super) async fn wait(session: &mut Session<'_>, act: &WaitFor) -> Result<(),
     let what = format!("{} \"{what}\"", act.kind.as_str());
     let deadline = act.timeout.map(|time| Instant::now() + time);
     let wheel = progress::wheel(session.desk, &format!("waiting for {what}"));
-    let see = |missing: &str| wheel.set_message(format!("waiting for {what}: {missing}"));
+    let see = |missing: &str| progress::show(&wheel, &format!("waiting for {what}: {missing}"));
     let result = match &act.query {
         Some(query) => until_query(&focus, act, query, deadline, &see).await,
         None => until(&focus, &conditions(act)?, deadline, &see).await,

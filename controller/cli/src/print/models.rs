@@ -15,12 +15,13 @@ pub fn tabular(models: &Models, controller: &str, uuids: bool) -> String {
         "Type",
         "Status",
         "Machines",
+        "Cores",
         "Units",
         "Access",
         "Last connection",
     ]);
     let shift = usize::from(uuids);
-    let mut table = Table::with(&headings).right(&[4 + shift, 5 + shift]);
+    let mut table = Table::with(&headings).right(&[4 + shift, 5 + shift, 6 + shift]);
     for model in &models.models {
         let current = models.current_model.as_deref() == Some(model.short_name.as_str());
         let mark = if current { "*" } else { "" };
@@ -33,6 +34,7 @@ pub fn tabular(models: &Models, controller: &str, uuids: bool) -> String {
             model.kind.clone(),
             model.status.current.clone(),
             model.machines.to_string(),
+            if model.cores == 0 { "-".to_owned() } else { model.cores.to_string() },
             model.units.to_string(),
             model.access.clone(),
             model.last_connection.clone(),

@@ -1,6 +1,8 @@
 //! Columns of text: spaces and never tabs, two blanks between columns, none at the end of a line
 //! (CLI contract §1.3).
 
+use crate::neutral::neutral;
+
 /// A table that is being filled.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -29,7 +31,8 @@ impl Table {
         I: IntoIterator<Item = T>,
         T: Into<String>,
     {
-        let clean = |cell: T| cell.into().replace(['\n', '\t', '\r'], " ");
+        // A cell is one line, and nothing in it steers a terminal, wherever the table goes.
+        let clean = |cell: T| neutral(&cell.into().replace(['\n', '\t', '\r'], " "));
         self.rows.push(cells.into_iter().map(clean).collect());
     }
 

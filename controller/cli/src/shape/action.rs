@@ -43,15 +43,34 @@ pub struct Operation {
     pub summary: String,
     /// Of all its tasks together.
     pub status: String,
+    /// What the charm said of the first failure.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fail: String,
+    /// Why a task could not run.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// What runs.
+    pub action: Action,
     /// When the first began and the last ended.
     pub timing: Timing,
     /// By number.
     pub tasks: BTreeMap<String, OperationTask>,
 }
 
+/// What an operation runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Action {
+    /// The action, or `juju-exec` for a command.
+    pub name: String,
+    /// With which parameters.
+    pub parameters: Map<String, Value>,
+}
+
 /// A task of an operation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct OperationTask {
+    /// The action, or `juju-exec` for a command.
+    pub name: String,
     /// Where it runs.
     pub host: String,
     /// Where it stands.

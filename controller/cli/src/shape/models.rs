@@ -57,6 +57,9 @@ pub struct Listed {
     pub machines: usize,
     /// For the table only.
     #[serde(skip)]
+    pub cores: usize,
+    /// For the table only.
+    #[serde(skip)]
     pub units: usize,
 }
 

@@ -266,6 +266,9 @@ pub struct Unit {
     /// How clients reach it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_address: Option<String>,
+    /// The same, where callers look who know of no machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The units that live beside it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub subordinates: BTreeMap<String, Unit>,

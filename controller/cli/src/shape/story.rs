@@ -46,6 +46,8 @@ impl Story {
             id: model,
             name: "words".parse().unwrap(),
             owner: None,
+            cloud: None,
+            region: None,
             config: BTreeMap::new(),
             constraints: muster_model::constraints::Constraints::default(),
         };

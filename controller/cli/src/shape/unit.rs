@@ -19,6 +19,9 @@ pub struct Unit {
     /// How clients reach it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_address: Option<String>,
+    /// The same, where callers look who know of no machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// `local:name-rev`.
     pub charm: String,
     /// Whether it leads.

@@ -28,6 +28,7 @@ fn complaint(words: &[&str]) -> String {
         .to_string()
 }
 
+/// Hook contract T06.
 #[test]
 fn t06_an_unknown_flag_is_named_with_its_dashes() {
     assert_eq!(complaint(&["--x"]), "option provided but not defined: --x");
@@ -37,6 +38,7 @@ fn t06_an_unknown_flag_is_named_with_its_dashes() {
     assert_eq!(complaint(&["--r", "1"]), "option provided but not defined: --r");
 }
 
+/// Hook contract T06.
 #[test]
 fn t06_a_flag_without_its_value_is_named() {
     assert_eq!(complaint(&["--file"]), "option needs an argument: --file");
@@ -59,6 +61,7 @@ fn t08_help_is_asked_for_anywhere_and_names_every_flag() {
     assert!(RELATION_SET.help("muster").contains("    muster relation-set port=80\n"));
 }
 
+/// Hook contract T09.
 #[test]
 fn t09_flags_stand_anywhere_and_dashes_end_them() {
     let read = line(&["a=b", "--file", "x", "c=d", "-r", "db:1", "-", "--", "--file", "-r"]);
@@ -68,6 +71,7 @@ fn t09_flags_stand_anywhere_and_dashes_end_them() {
     assert_eq!(read.last("relation"), Some("db:1"));
 }
 
+/// Hook contract T09.
 #[test]
 fn t09_a_value_may_look_like_a_flag_or_be_empty() {
     let read = line(&["--file", "-", "--num-units", "-5", "--relation="]);
@@ -77,6 +81,7 @@ fn t09_a_value_may_look_like_a_flag_or_be_empty() {
     assert_eq!(line(&["--relation", ""]).last("relation"), Some(""));
 }
 
+/// Hook contract T13.
 #[test]
 fn t13_booleans_take_a_value_only_inline() {
     for text in ["1", "t", "T", "true", "True", "TRUE"] {

@@ -7,23 +7,27 @@ fn all(value: &Value) -> [String; 3] {
     [Format::Smart, Format::Yaml, Format::Json].map(|format| format.render(value))
 }
 
+/// Hook contract T01.
 #[test]
 fn t01_booleans() {
     assert_eq!(all(&json!(true)), ["True\n", "true\n", "true\n"]);
     assert_eq!(all(&json!(false)), ["False\n", "false\n", "false\n"]);
 }
 
+/// Hook contract T02.
 #[test]
 fn t02_nothing_is_no_bytes_but_in_json() {
     assert_eq!(all(&Value::Null), ["", "", "null\n"]);
 }
 
+/// Hook contract T03.
 #[test]
 fn t03_empty_lists_and_maps() {
     assert_eq!(all(&json!([])), ["", "[]\n", "[]\n"]);
     assert_eq!(all(&json!({})), ["{}\n", "{}\n", "{}\n"]);
 }
 
+/// Hook contract T04.
 #[test]
 fn t04_strings_and_lists_of_strings() {
     assert_eq!(all(&json!("abc")), ["abc\n", "abc\n", "\"abc\"\n"]);
@@ -34,6 +38,7 @@ fn t04_strings_and_lists_of_strings() {
     assert_eq!(all(&json!([1, "b"])), ["- 1\n- b\n", "- 1\n- b\n", "[1,\"b\"]\n"]);
 }
 
+/// Hook contract A16.
 #[test]
 fn numbers_are_plain_decimals_in_every_format() {
     assert_eq!(all(&json!(42)), ["42\n"; 3]);
@@ -42,6 +47,7 @@ fn numbers_are_plain_decimals_in_every_format() {
     assert_eq!(all(&json!(2.0)), ["2\n"; 3]);
 }
 
+/// Hook contract T05.
 #[test]
 fn t05_formats_by_name() {
     assert_eq!("json".parse(), Ok(Format::Json));
@@ -61,12 +67,14 @@ fn t05_formats_by_name() {
     );
 }
 
+/// Hook contract T11.
 #[test]
 fn t11_json_is_one_line_with_sorted_keys() {
     let text = Format::Json.render(&json!({"b": {"z": 1, "a": "x\ny"}, "a": [{}, null]}));
     assert_eq!(text, "{\"a\":[{},null],\"b\":{\"a\":\"x\\ny\",\"z\":1}}\n");
 }
 
+/// Hook contract T12.
 #[test]
 fn t12_what_is_ambiguous_is_quoted_and_nothing_else() {
     for text in [
@@ -158,6 +166,7 @@ fn t12_what_is_ambiguous_is_quoted_and_nothing_else() {
     }
 }
 
+/// Hook contract T12.
 #[test]
 fn t12_nested_blocks() {
     let value = json!({
@@ -223,6 +232,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
+    /// Hook contract T12.
     #[test]
     fn t12_any_value_comes_back_from_yaml(value in any_value()) {
         let whole = json!({ "v": value });
@@ -231,6 +241,7 @@ proptest! {
         prop_assert_eq!(back, whole, "{}", text);
     }
 
+    /// Hook contract T11.
     #[test]
     fn t11_any_value_comes_back_from_json(value in any_value()) {
         let text = Format::Json.render(&value);

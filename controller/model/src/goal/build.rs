@@ -114,6 +114,7 @@ impl Model {
                 .collect(),
             storage: self.storage_goals(name),
             resources: self.resource_goals(application, &record.charm),
+            secrets: self.secrets_goal(name),
             tasks: self.task_goals(&TaskTarget::Unit(name.clone())),
             resolve: unit.resolve,
             ports: progress.ports.clone(),

@@ -122,22 +122,23 @@ impl Model {
         })
     }
 
-    /// What `status-get` prints from (hook contract, section 5.4): the unit, its application (the
-    /// leader's word, else the most severe of its units), and each unit of it.
+    /// What `status-get` prints from (hook contract, section 5.4): the unit as its charm has it, its
+    /// application (the leader's word, else the most severe of its units), and each unit of it as
+    /// others see it.
     fn statuses(&self, unit: &Unit) -> serde_json::Value {
         let shape = |status: &Status<Workload>| json!({ "status": status.value.as_str(), "message": status.message, "status-data": {} });
-        let of = |name: &UnitName| self.progress(name).map(|progress| &progress.workload);
-        let all: Vec<(&UnitName, &Status<Workload>)> = self
+        let own = self.progress(&unit.name).map(|progress| &progress.workload);
+        let all: Vec<(&UnitName, Status<Workload>)> = self
             .units_of(&unit.name.application)
-            .filter_map(|unit| Some((&unit.name, of(&unit.name)?)))
+            .filter_map(|unit| Some((&unit.name, self.progress(&unit.name)?.workload_shown())))
             .collect();
         let record = self.table::<ApplicationStatus>().get(&unit.name.application);
         let said = record.and_then(|record| record.status.as_ref());
-        let worst = all.iter().map(|(_, status)| *status).max_by_key(|status| status.value);
+        let worst = all.iter().map(|(_, status)| status).max_by_key(|status| status.value);
         let units: serde_json::Map<String, serde_json::Value> =
             all.iter().map(|(name, status)| (name.to_string(), shape(status))).collect();
         json!({
-            "unit": of(&unit.name).map(shape),
+            "unit": own.map(shape),
             "application": said.or(worst).map(shape),
             "units": units,
         })
@@ -148,7 +149,7 @@ impl Model {
         let since = |at: Timestamp| at.calendar().strftime("%Y-%m-%d %H:%M:%SZ").to_string();
         let entry = |name: &UnitName| {
             let life = self.unit(name)?.life;
-            let status = &self.progress(name)?.workload;
+            let status = self.progress(name)?.workload_shown();
             let word = match life {
                 Life::Alive => status.value.as_str(),
                 Life::Dying => "dying",

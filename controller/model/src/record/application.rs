@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_charms::{Base, OptionValue, StorageDirective};
+use muster_charms::{Base, Cidr, OptionValue, StorageDirective};
 use serde::{Deserialize, Serialize};
 
 use super::Placement;
@@ -72,7 +72,7 @@ pub struct Exposure {
     /// The endpoints that are exposed; empty is all.
     pub endpoints: BTreeSet<EndpointName>,
     /// The networks that may reach them; empty is all.
-    pub cidrs: BTreeSet<String>,
+    pub cidrs: BTreeSet<Cidr>,
 }
 
 /// How many units an application has and how many it waits for. Concerns no agent.

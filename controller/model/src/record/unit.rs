@@ -140,6 +140,18 @@ impl UnitProgress {
             None => "cannot put the charm in place".to_owned(),
         })
     }
+
+    /// The workload as others see it: in error while something has failed. Where no charm was ever put
+    /// in place it stays where its installation stands (hook contract, section 1.11).
+    #[must_use]
+    pub fn workload_shown(&self) -> Status<Workload> {
+        match (&self.failure, self.failure_told()) {
+            (Some(failure), Some(told)) if failure.hook.is_some() || self.charm.is_some() => {
+                Status::new(Workload::Error, told, failure.at)
+            }
+            _ => self.workload.clone(),
+        }
+    }
 }
 
 /// What a charm keeps with the controller (`state-set`).

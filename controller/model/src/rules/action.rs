@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::TargetRef;
+use crate::command::{MAX_TARGETS, TargetRef};
 use crate::name::{ActionName, OperationId, TaskId};
 use crate::record::{
     Leadership, Machine, Operation, Task, TaskKind, TaskQueue, TaskResult, TaskTarget, Unit,
@@ -12,9 +12,6 @@ use crate::reply::Outcome;
 use crate::status::TaskState;
 
 use super::{Deciding, invalid};
-
-/// Targets of one operation: each is three records, and a Txn has its limit.
-const MAX_TARGETS: usize = 30;
 
 /// Tasks that may wait for one target (reliability document, section 5: pending events).
 const MAX_QUEUE: usize = 1_000;

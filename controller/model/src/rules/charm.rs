@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_charms::{Charm, assumes, version};
+use muster_charms::{Charm, JUJU_VERSION, assumes};
 
 use crate::command::AddCharm;
 use crate::name::CharmUrl;
@@ -43,7 +43,7 @@ pub(super) fn add(d: &mut Deciding<'_>, asked: &AddCharm) -> Result<Outcome, Ref
 }
 
 fn check_assumptions(charm: &Charm) -> Result<(), Refusal> {
-    let features = BTreeMap::from([("juju".to_owned(), version::JUJU.parse().ok())]);
+    let features = BTreeMap::from([("juju".to_owned(), Some(JUJU_VERSION))]);
     let unmet = assumes::unmet(&charm.metadata.assumes, &features);
     if let Some(first) = unmet.first() {
         return Err(Refusal::new(
@@ -52,9 +52,8 @@ fn check_assumptions(charm: &Charm) -> Result<(), Refusal> {
         ));
     }
     let minimum = charm.metadata.min_juju_version.as_ref();
-    let own = version::JUJU.parse().ok();
-    if let (Some(minimum), Some(own)) = (minimum, own)
-        && *minimum > own
+    if let Some(minimum) = minimum
+        && *minimum > JUJU_VERSION
     {
         return Err(Refusal::new(
             Code::Unsuitable,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_charms::{Charm, OptionValue};
 
 use crate::constraints::Constraints;
-use crate::name::{ApplicationName, OptionName};
+use crate::name::{ApplicationName, EndpointName, OptionName};
 use crate::record::{Application, Exposure};
 use crate::refusal::Refusal;
 use crate::reply::Outcome;
@@ -122,11 +122,44 @@ pub(super) fn expose(
     let mut application = d.live_application(name)?;
     let charm = d.charm_of(&application)?.charm;
     for endpoint in exposure.iter().flat_map(|exposure| &exposure.endpoints) {
-        if charm.endpoint(endpoint).is_none() && !charm.metadata.extra_bindings.contains(endpoint) {
-            return Err(Refusal::not_found("endpoint", endpoint));
-        }
+        bindable(&charm, endpoint)?;
     }
     application.exposed = exposure.cloned();
     d.put(application);
     Ok(Outcome::Done)
+}
+
+/// Takes endpoints out of an exposure. One of all endpoints names none, so it becomes one of the
+/// others.
+pub(super) fn unexpose(
+    d: &mut Deciding<'_>,
+    name: &ApplicationName,
+    endpoints: &BTreeSet<EndpointName>,
+) -> Result<Outcome, Refusal> {
+    let mut application = d.live_application(name)?;
+    let charm = d.charm_of(&application)?.charm;
+    for endpoint in endpoints {
+        bindable(&charm, endpoint)?;
+    }
+    if let Some(exposure) = &mut application.exposed {
+        if exposure.endpoints.is_empty() {
+            exposure.endpoints = charm.metadata.endpoints.keys().cloned().collect();
+            exposure.endpoints.extend(charm.metadata.extra_bindings.iter().cloned());
+        }
+        exposure.endpoints.retain(|endpoint| !endpoints.contains(endpoint));
+        if exposure.endpoints.is_empty() {
+            application.exposed = None;
+        }
+    }
+    d.put(application);
+    Ok(Outcome::Done)
+}
+
+/// Refuses an endpoint that a charm does not have.
+pub(super) fn bindable(charm: &Charm, endpoint: &EndpointName) -> Result<(), Refusal> {
+    if charm.endpoint(endpoint).is_some() || charm.metadata.extra_bindings.contains(endpoint) {
+        return Ok(());
+    }
+    Err(Refusal::not_found("endpoint", endpoint)
+        .hint(format!("charm \"{}\" does not have it", charm.metadata.name)))
 }

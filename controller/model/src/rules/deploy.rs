@@ -66,10 +66,7 @@ pub(super) fn deploy(d: &mut Deciding<'_>, asked: &Deploy) -> Result<Outcome, Re
     };
     configure::apply(&mut application, &charm, &asked.config)?;
     for endpoint in asked.bindings.keys() {
-        if charm.endpoint(endpoint).is_none() && !charm.metadata.extra_bindings.contains(endpoint) {
-            return Err(Refusal::not_found("endpoint", endpoint)
-                .hint(format!("charm \"{}\" does not have it", charm.metadata.name)));
-        }
+        configure::bindable(&charm, endpoint)?;
     }
     application.storage = storage(d, &charm, &asked.storage)?;
     for (resource, file) in &asked.resources {

@@ -8,7 +8,7 @@ use crate::command::EstateCommand;
 use crate::draft::Draft;
 use crate::life::Life;
 use crate::model_config;
-use crate::name::{ModelId, ModelName, PoolName, UserName};
+use crate::name::{CloudName, ModelId, ModelName, PoolName, UserName};
 use crate::record::{
     Controller, ControllerAccess, Counters, ModelAccess, ModelIndex, ModelInfo, Only, Pair,
     Provider, StoragePool, Subject, Token, TokenHash, User,
@@ -17,7 +17,7 @@ use crate::refusal::{Code, Refusal};
 use crate::reply::Outcome;
 use crate::time::Timestamp;
 
-use super::invalid;
+use super::{cloud, invalid};
 
 pub(super) fn decide(
     draft: &mut Draft<'_>,
@@ -41,7 +41,7 @@ pub(super) fn decide(
             put_user(draft, admin, "", access, admin.clone(), *token, now);
             Ok(Outcome::Done)
         }
-        EstateCommand::AddModel { id, name, owner, config, constraints } => {
+        EstateCommand::AddModel { id, name, owner, cloud, region, config, constraints } => {
             let owner = match (owner, caller) {
                 (Some(owner), _) => owner.clone(),
                 (None, Caller::User(user)) => user.clone(),
@@ -61,6 +61,7 @@ pub(super) fn decide(
             if draft.get::<User>(owner.clone()).is_none() {
                 return Err(Refusal::not_found("user", &owner));
             }
+            place(draft, cloud.as_ref(), region.as_ref())?;
             let record = model(draft, *id, name, owner, config, now)?;
             draft.put_in(*id, ModelInfo { constraints: constraints.clone(), ..record });
             Ok(Outcome::Model(*id))
@@ -82,6 +83,24 @@ pub(super) fn decide(
             put_user(draft, name, display_name, *access, by, *token, now);
             Ok(Outcome::Done)
         }
+        EstateCommand::PutCloud { name, definition, update } => {
+            cloud::put(draft, caller, name, definition, *update, now)
+        }
+        EstateCommand::RemoveCloud(name) => cloud::remove(draft, name),
+        EstateCommand::ChangeCredentials { cloud, changes } => {
+            cloud::credentials(draft, caller, cloud, changes)
+        }
+        EstateCommand::GrantController { user, access } => {
+            let Some(mut record) = draft.get::<User>(user.clone()) else {
+                return Err(Refusal::not_found("user", user));
+            };
+            if *caller == Caller::User(user.clone()) && *access < record.access {
+                return Err(invalid("nobody takes his own access to the controller away"));
+            }
+            record.access = *access;
+            draft.put(record);
+            Ok(Outcome::Done)
+        }
         EstateCommand::AddToken { hash, subject, seconds } => {
             if draft.get::<Token>(*hash).is_some() {
                 return Err(Refusal::new(Code::AlreadyExists, "this token already exists"));
@@ -92,6 +111,36 @@ pub(super) fn decide(
         }
         EstateCommand::Enrol { join, token } => enrol(draft, *join, *token, now),
     }
+}
+
+/// Refuses a cloud or a region that this controller makes no machines in. What stands alone may be
+/// either (CLI contract, section 3.2).
+fn place(
+    draft: &mut Draft<'_>,
+    cloud: Option<&CloudName>,
+    region: Option<&CloudName>,
+) -> Result<(), Refusal> {
+    let Some(controller) = draft.get::<Controller>(Only) else { return Ok(()) };
+    // A cloud that is one host is its own one region.
+    let own = &controller.cloud;
+    if cloud.is_none_or(|cloud| cloud == own) && region.is_none_or(|region| region == own) {
+        return Ok(());
+    }
+    let what = match (cloud, region) {
+        (Some(cloud), None) if cloud != own => format!(
+            "\"{cloud}\" is neither a cloud that this controller makes machines on, nor a region of \
+             its cloud \"{own}\" (not found)"
+        ),
+        (Some(cloud), Some(region)) if cloud == own => {
+            format!("region \"{region}\" of cloud \"{own}\" not found")
+        }
+        (cloud, _) => format!(
+            "cloud \"{}\" not found: this controller makes machines on \"{own}\"",
+            cloud.unwrap_or(own)
+        ),
+    };
+    Err(Refusal::new(Code::NotFound, what)
+        .hint(format!("leave it out, or name \"{own}\": `muster add-model NAME {own}`")))
 }
 
 fn put_user(
@@ -166,8 +215,7 @@ fn model(
 /// Refuses a value that its model option does not take.
 pub(super) fn check_option(key: &str, value: &str) -> Result<(), Refusal> {
     let Some(option) = model_config::option(key) else {
-        let near = model_config::OPTIONS
-            .iter()
+        let near = model_config::all()
             .map(|known| (strsim::damerau_levenshtein(known.key, key), known.key))
             .filter(|(distance, _)| *distance <= 3)
             .min();

@@ -17,6 +17,9 @@ use super::{Deciding, invalid, kept};
 /// Machines that one command makes at most: each is three records, and a Txn has its limit.
 const MAX_AT_ONCE: u32 = 30;
 
+/// Machines that one retry of all takes up: a Txn has its limit, and the next retry takes up the rest.
+const MAX_RETRIED: usize = 90;
+
 pub(super) fn add(
     d: &mut Deciding<'_>,
     count: u32,
@@ -78,6 +81,36 @@ pub(crate) fn make(
         gone: false,
     });
     id
+}
+
+/// Forgets that machines failed, so that they are tried at once and not after their pause. What is
+/// being made, or was made, is left as it is: asking twice does no harm.
+pub(super) fn retry(
+    d: &mut Deciding<'_>,
+    machines: &BTreeSet<MachineId>,
+) -> Result<Outcome, Refusal> {
+    let all = machines.is_empty();
+    let failed = |record: &InstanceRecord| record.status.value == Instance::ProvisioningError;
+    let ids: Vec<MachineId> = if all {
+        let model = d.beneath();
+        let records = model.into_iter().flat_map(|model| model.table::<InstanceRecord>().iter());
+        records.filter(|(_, record)| failed(record)).map(|(id, _)| *id).take(MAX_RETRIED).collect()
+    } else {
+        machines.iter().copied().collect()
+    };
+    let now = d.now;
+    let mut again = Vec::new();
+    for id in ids {
+        if d.get::<Machine>(id).is_none() {
+            return Err(Refusal::not_found("machine", id));
+        }
+        let Some(mut record) = d.get::<InstanceRecord>(id).filter(failed) else { continue };
+        record.failures = 0;
+        record.status = Status::new(Instance::Pending, "", now);
+        d.put(record);
+        again.push(id);
+    }
+    Ok(Outcome::Machines(again))
 }
 
 pub(super) fn remove(

@@ -1,6 +1,6 @@
 //! Another charm, resources or settings for an application.
 
-use muster_charms::Charm;
+use muster_charms::{Base, Charm};
 
 use crate::command::Refresh;
 use crate::name::{EndpointName, StorageName};
@@ -23,6 +23,13 @@ pub(super) fn refresh(d: &mut Deciding<'_>, asked: &Refresh) -> Result<Outcome, 
         },
     };
     let mut modified = false;
+    if let Some(base) = &asked.base {
+        application.base = Some(based(&application, &new, base, asked.force_base)?);
+    }
+    for endpoint in asked.bindings.keys() {
+        configure::bindable(&new, endpoint)?;
+    }
+    application.bindings.extend(asked.bindings.clone());
     if let Some(url) = asked.charm.as_ref().filter(|url| **url != application.charm) {
         fits(d, &application, &old, &new, asked.force_base)?;
         application.charm = url.clone();
@@ -60,6 +67,34 @@ pub(super) fn refresh(d: &mut Deciding<'_>, asked: &Refresh) -> Result<Outcome, 
         integrate::peers(d, name, &new)?;
     }
     Ok(Outcome::Done)
+}
+
+/// The base of new machines. Those that stand keep theirs, so the charm must run on both.
+fn based(
+    application: &Application,
+    charm: &Charm,
+    base: &Base,
+    force: bool,
+) -> Result<Base, Refusal> {
+    let name = &application.name;
+    if application.subordinate {
+        return Err(Refusal::new(
+            Code::Invalid,
+            format!("\"{name}\" is a subordinate: it runs on its principals' bases"),
+        ));
+    }
+    let named = charm.bases.is_empty() || charm.bases.iter().any(|b| b.same_release(base));
+    if named || force {
+        return Ok(base.clone());
+    }
+    Err(Refusal::new(
+        Code::Unsuitable,
+        format!(
+            "cannot refresh \"{name}\": charm \"{}\" does not name base {base}",
+            charm.metadata.name
+        ),
+    )
+    .hint("--force-base takes it all the same"))
 }
 
 /// Whether some unit has not taken what the application was last given.

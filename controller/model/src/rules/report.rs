@@ -19,7 +19,7 @@ use crate::status::{Agent, StorageState, Workload};
 use crate::time::Timestamp;
 use crate::version::{Revision, Seq, Version};
 
-use super::{Deciding, invalid, kept};
+use super::{Deciding, invalid, kept, secret};
 
 pub(super) fn take(d: &mut Deciding<'_>, body: &ReportBody) -> Result<Receipt, Refusal> {
     match body {
@@ -204,6 +204,7 @@ fn committed(
         Hook::Relation(hook) if hook.kind == RelationHookKind::Broken => {
             scope::leave(d, name, hook.relation);
         }
+        Hook::Secret(hook) => secret::committed(d, name, hook),
         Hook::ConfigChanged
         | Hook::UpgradeCharm
         | Hook::LeaderElected
@@ -272,6 +273,7 @@ fn now(d: &mut Deciding<'_>, name: &UnitName, report: &NowReport) -> Result<Rece
         NowReport::Storage { storage, state, message, location, provider_id } => {
             self::storage(d, name, storage, *state, (message, location, provider_id))?;
         }
+        NowReport::Secret(want) => receipt.secret = Some(secret::read(d, name, want)?),
         NowReport::Rebooting => {
             let mut progress = d.progress(name)?;
             progress.agent.set(Agent::Rebooting, "", at);
@@ -296,7 +298,7 @@ fn stated(d: &mut Deciding<'_>, name: &UnitName) -> ApplicationStatus {
 
 /// Refuses what only the leader may do. The leadership that was read is a precondition of the Txn,
 /// and so the fence (R10).
-fn leads(d: &mut Deciding<'_>, name: &UnitName) -> Result<(), Refusal> {
+pub(in crate::rules) fn leads(d: &mut Deciding<'_>, name: &UnitName) -> Result<(), Refusal> {
     let record = d.get::<Leadership>(name.application.clone());
     if record.and_then(|record| record.leader).as_ref() == Some(name) {
         return Ok(());

@@ -4,14 +4,14 @@ use crate::life::Life;
 use crate::name::{ApplicationName, UnitName};
 use crate::record::{
     Application, ApplicationStatus, LeaderSettings, Leadership, Machine, Membership, Occupancy,
-    PendingUnit, Placement, Relation, Resource, Scale, Storage, Unit, UnitProgress,
+    PendingUnit, Placement, Relation, Resource, Scale, SecretOwner, Storage, Unit, UnitProgress,
 };
 use crate::refusal::Refusal;
 use crate::rules::{machine, storage};
 use crate::status::{Agent, Status, Workload};
 use crate::version::{Revision, Seq};
 
-use super::{Matter, Tidying};
+use super::{Matter, Tidying, secret};
 
 /// Units that one Txn makes: each is up to ten records.
 const AT_ONCE: usize = 6;
@@ -285,6 +285,12 @@ fn take_down(
     }
     if !scale.relations.is_empty() {
         return Ok(false);
+    }
+    if !secret::clear(t, SecretOwner::Application(name.clone())) {
+        return Ok(false);
+    }
+    if let Some(model) = t.d.beneath() {
+        secret::application_gone(t, model, name);
     }
     let given: Vec<_> =
         t.d.beneath()

@@ -7,7 +7,7 @@ use crate::record::{Databag, Membership, Pair, Relation, RelationEnd, Scale, Uni
 use crate::refusal::Refusal;
 use crate::rules::report::scope;
 
-use super::{Matter, Tidying};
+use super::{Matter, Tidying, secret};
 
 /// Units that one Txn takes in, or lets out.
 const AT_ONCE: usize = 20;
@@ -105,6 +105,7 @@ fn take_down(t: &mut Tidying<'_, '_>, relation: &Relation) -> Result<(), Refusal
         let model = t.d.model;
         t.open.extend(units.map(|name| Matter::Unit(model, name)));
     }
+    secret::relation_gone(t, model, id);
     t.d.remove::<Relation>(id);
     t.d.remove::<Membership>(id);
     Ok(())

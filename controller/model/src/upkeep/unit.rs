@@ -6,14 +6,14 @@ use crate::life::Life;
 use crate::name::{Member, RelationId, UnitName};
 use crate::record::{
     Application, Databag, Leadership, Machine, ModelInfo, Occupancy, Only, Pair, Relation, Scale,
-    Storage, TaskQueue, TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
+    SecretOwner, Storage, TaskQueue, TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
 };
 use crate::refusal::Refusal;
 use crate::rules::kept;
 use crate::rules::report::scope;
 use crate::status::TaskState;
 
-use super::{Tidying, application};
+use super::{Tidying, application, secret};
 
 /// Tasks that one Txn cancels.
 const CANCELLED: usize = 20;
@@ -135,6 +135,9 @@ fn dismantle(t: &mut Tidying<'_, '_>, unit: &Unit) -> Result<(), Refusal> {
     let name = &unit.name;
     let target = TaskTarget::Unit(name.clone());
     if !cancel(t, &target, "unit removed") {
+        return Ok(());
+    }
+    if !secret::clear(t, SecretOwner::Unit(name.clone())) {
         return Ok(());
     }
     let relations: Vec<RelationId> = t.d.scale(&name.application)?.relations.into_iter().collect();

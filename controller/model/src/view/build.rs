@@ -11,8 +11,8 @@ use crate::model::Model;
 use crate::name::{ApplicationName, OperationId, TaskId};
 use crate::record::{
     Application, ApplicationStatus, Databag, InstanceRecord, LeaderSettings, Machine, MachineFacts,
-    Membership, ModelAccess, Occupancy, Operation, Pair, Relation, Resource, Scale, Storage,
-    StorageFacts, StoragePool, Task, TaskLog, TaskQueue, TaskResult, Unit, UnitProgress,
+    Membership, ModelAccess, Occupancy, Operation, Pair, Relation, Resource, Scale, Secret,
+    Storage, StorageFacts, StoragePool, Task, TaskLog, TaskQueue, TaskResult, Unit, UnitProgress,
 };
 use crate::settled::{self, Unsettled};
 use crate::status::{Agent, MachineAgent, Status, Workload};
@@ -67,6 +67,7 @@ impl Model {
             storage: BTreeMap::new(),
             storage_pools: BTreeMap::new(),
             resources: Vec::new(),
+            secrets: BTreeMap::new(),
             operations: BTreeMap::new(),
             tasks: BTreeMap::new(),
             charms: BTreeMap::new(),
@@ -96,6 +97,10 @@ impl Model {
         if request.resources {
             let all = self.table::<Resource>().values().filter(|r| wanted(&r.application));
             view.resources = all.map(|resource| (**resource).clone()).collect();
+        }
+        if request.secrets {
+            let all = self.table::<Secret>().iter().filter(|(_, secret)| secret.is_kept());
+            view.secrets = all.map(|(id, secret)| (id.clone(), (**secret).clone())).collect();
         }
         if request.charms {
             for application in view.applications.values() {
@@ -168,7 +173,7 @@ impl Model {
         let rest = settled::unit(self, name);
         let silent = heard.silent.get(&(self.id(), unit.machine));
         let running = heard.executing.get(&(self.id(), name.clone()));
-        let mut workload = progress.workload.clone();
+        let mut workload = progress.workload_shown();
         let mut agent = progress.agent.clone();
         if agent.value == Agent::Error {
             agent = Status::new(Agent::Idle, "", agent.since);
@@ -176,13 +181,10 @@ impl Model {
         if let Some((what, since)) = running {
             agent = Status::new(Agent::Executing, what.clone(), *since);
         }
-        if let (Some(failure), Some(told)) = (&progress.failure, progress.failure_told()) {
-            if failure.hook.is_none() && progress.charm.is_none() {
-                // The workload stays where its installation stands (hook contract, section 1.11).
-                agent = Status::new(Agent::Error, told, failure.at);
-            } else {
-                workload = Status::new(Workload::Error, told, failure.at);
-            }
+        if let (Some(failure), Some(told)) = (&progress.failure, progress.failure_told())
+            && workload.value != Workload::Error
+        {
+            agent = Status::new(Agent::Error, told, failure.at);
         }
         // Not while it is being installed: nobody has promised to be heard yet.
         if let Some(since) = silent.filter(|_| progress.installed && unit.life != Life::Dead) {

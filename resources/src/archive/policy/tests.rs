@@ -1,11 +1,15 @@
 use super::*;
 
 fn file() -> Kind {
-    Kind::File { executable: false, size: 0 }
+    Kind::File { mode: 0o644, size: 0 }
 }
 
 fn admit(names: &[&str]) -> Result<(), Rule> {
-    let mut policy = Policy::new(Limits::charm(), 0);
+    admit_with(Limits::charm(), names)
+}
+
+fn admit_with(limits: Limits, names: &[&str]) -> Result<(), Rule> {
+    let mut policy = Policy::new(limits, 0);
     names.iter().try_for_each(|name| {
         let kind = if name.ends_with('/') { Kind::Folder } else { file() };
         policy.admit(name.as_bytes(), &kind).map(|_| ())
@@ -22,10 +26,31 @@ fn z12_names_that_meet_when_folded_are_refused() {
         ("σ", "ς"),
         ("K", "\u{212a}"),
     ] {
-        assert_eq!(admit(&[one]), Ok(()), "{one}");
-        assert!(matches!(admit(&[one, other]), Err(Rule::FoldsLike(_))), "{one} {other}");
+        let strict = |names: &[&str]| admit_with(Limits::resource(), names);
+        assert_eq!(strict(&[one]), Ok(()), "{one}");
+        assert!(matches!(strict(&[one, other]), Err(Rule::FoldsLike(_))), "{one} {other}");
         let (below, beside) = (format!("{one}/x"), format!("{other}/y"));
-        assert!(matches!(admit(&[&below, &beside]), Err(Rule::FoldsLike(_))), "{one} {other}");
+        assert!(matches!(strict(&[&below, &beside]), Err(Rule::FoldsLike(_))), "{one} {other}");
+        // A charm's names are as its author made them; the same one twice is no name of two files.
+        assert_eq!(admit(&[one, other, &format!("x/{one}"), &format!("x/{other}")]), Ok(()));
+        assert_eq!(admit(&[one, one]), Err(Rule::Duplicate), "{one}");
+        assert_eq!(admit(&[one, &below]), Err(Rule::ParentNotFolder(one.to_owned())), "{one}");
+    }
+}
+
+#[test]
+fn z34_z35_a_charm_keeps_nine_bits_and_a_resource_one() {
+    for (found, charm, resource) in [
+        (0o644, 0o644, 0o644),
+        (0o600, 0o600, 0o644),
+        (0o700, 0o700, 0o755),
+        (0o4755, 0o755, 0o755),
+        (0o1666, 0o666, 0o644),
+        (0, 0, 0o644),
+        (0o777, 0o777, 0o755),
+    ] {
+        assert_eq!(Limits::charm().mode(found), charm, "{found:o}");
+        assert_eq!(Limits::resource().mode(found), resource, "{found:o}");
     }
 }
 
@@ -47,7 +72,7 @@ fn stripping_drops_the_folders_above_and_loses_no_file() {
 #[test]
 fn s20_each_limit_holds_at_its_last_value_and_not_beyond() {
     let limits = Limits { entries: 3, file: 10, unpacked: 15, links: 1, ..Limits::charm() };
-    let sized = |size| Kind::File { executable: false, size };
+    let sized = |size| Kind::File { mode: 0o644, size };
     let mut policy = Policy::new(limits.clone(), 0);
     assert!(policy.admit(b"a", &sized(10)).is_ok());
     assert_eq!(policy.admit(b"b", &sized(6)), Err(Rule::Unpacked(15)));

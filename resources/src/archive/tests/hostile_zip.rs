@@ -65,7 +65,6 @@ refused! {
     z10_zip_not_utf8: [raw(b"a\xff")] => Rule::NotUtf8;
     z10_zip_code_page: [Zip::file("é").with(|zip| (zip.flags, zip.local_flags) = (0, 0))] => Rule::NotUtf8;
     z11_zip_overlong: [raw(b"a\xc0\xaf")] => Rule::NotUtf8;
-    z12_zip_case: [raw(b"A"), raw(b"a")] => Rule::FoldsLike("A".into());
     z13_zip_long_path: [raw(&[b'x'; 10_000])] => Rule::LongPath(1024);
     z14_zip_deep: [raw(&b"d/".repeat(500)[..999])] => Rule::Deep(32);
     z15_zip_local_name_differs: [Zip::file("x").with(|zip| zip.local_name = b"y".to_vec())]
@@ -140,6 +139,32 @@ taken! {
         zip.local_extra = extra(1, &[17, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0]);
     })];
     zip_empty: [];
+}
+
+#[test]
+fn z12_zip_names_that_fold_alike_are_for_charms_only() {
+    let bytes = zip(&[raw(b"A"), raw(b"a")]);
+    assert_eq!(open_with(&bytes, &Limits::resource()), Err(Rule::FoldsLike("A".into())));
+    assert_eq!(open(&bytes).map(drop), Ok(()));
+}
+
+/// Hook contract C15.
+#[test]
+fn c15_a_charm_with_an_absolute_link_is_refused_and_one_inside_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let script = Zip::new(b"hooks/install", 0o100_750, b"#!/bin/sh");
+    for target in ["/etc/passwd", "/", "/var/lib/juju/x"] {
+        let bytes = zip(&[script.clone(), Zip::link("hooks/start", target)]);
+        assert_eq!(open(&bytes).err(), Some(Rule::LinkAbsolute), "{target}");
+    }
+    let bytes = zip(&[script, Zip::link("hooks/start", "install")]);
+    let (_folder, archive, target) = place(&bytes);
+    archive.unpack(&target, &how()).unwrap();
+    let mode = std::fs::metadata(target.join("hooks/install")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o750);
+    let link = std::fs::read_link(target.join("hooks/start")).unwrap();
+    assert_eq!(link, std::path::Path::new("install"));
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) struct Entry {
 
 pub(super) enum EntryKind {
     Folder,
-    File { executable: bool },
+    File { mode: u32 },
     Link,
 }
 
@@ -289,7 +289,9 @@ fn kind(record: &Record) -> Result<EntryKind, Rule> {
     let mode = if matches!(record.host, 3 | 19) { record.attributes >> 16 } else { 0 };
     let kind = match mode & 0o170_000 {
         0 if slash => EntryKind::Folder,
-        0 | 0o100_000 => EntryKind::File { executable: mode & 0o100 != 0 },
+        // Where no mode was told, it is the plain one.
+        0 if mode == 0 => EntryKind::File { mode: 0o644 },
+        0 | 0o100_000 => EntryKind::File { mode: mode & 0o777 },
         0o040_000 => EntryKind::Folder,
         0o120_000 => EntryKind::Link,
         0o020_000 | 0o060_000 => return Err(Rule::Device),

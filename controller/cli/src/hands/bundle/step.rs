@@ -124,7 +124,7 @@ fn exposure(spec: &ApplicationSpec) -> Result<Option<Exposure>, Failure> {
                 endpoint.parse().map_err(|error| Failure::tried("cannot expose", &error))?;
             exposure.endpoints.insert(name);
         }
-        exposure.cidrs.extend(to.cidrs.iter().cloned());
+        exposure.cidrs.extend(to.cidrs.iter().copied());
     }
     Ok(Some(exposure))
 }

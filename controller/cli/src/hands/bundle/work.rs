@@ -136,16 +136,7 @@ impl Plan {
             Step::Refresh(name, _) => {
                 let Some(local) = charms.get(&name) else { return Ok(()) };
                 let charm = make_known(session, focus, local).await?;
-                ModelCommand::Refresh(Refresh {
-                    application: name,
-                    charm: Some(charm),
-                    channel: None,
-                    config: BTreeMap::new(),
-                    storage: BTreeMap::new(),
-                    resources: BTreeMap::new(),
-                    force_units: false,
-                    force_base: false,
-                })
+                ModelCommand::Refresh(Refresh { charm: Some(charm), ..Refresh::of(name) })
             }
             Step::Configure(application, set, reset) => {
                 ModelCommand::Configure { application, set, reset, trust: None }

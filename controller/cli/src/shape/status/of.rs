@@ -225,7 +225,9 @@ impl Application {
             relations,
             subordinate_to: principals,
             units: units
-                .map(|(name, unit)| (name.to_string(), Unit::of(unit, application, all, zone)))
+                .map(|(name, unit)| {
+                    (name.to_string(), Unit::of(unit, application, model, all, zone))
+                })
                 .collect(),
             version: version.filter(|text| !text.is_empty()),
             endpoint_bindings: std::iter::once((String::new(), "alpha".to_owned()))
@@ -244,6 +246,7 @@ impl Unit {
     fn of(
         view: &UnitView,
         application: &muster_model::record::Application,
+        model: &ModelView,
         all: &BTreeMap<&UnitName, &UnitView>,
         zone: &Zone,
     ) -> Unit {
@@ -254,7 +257,10 @@ impl Unit {
         agent.life = fading(view.unit.life);
         let old = view.progress.charm.as_ref().filter(|charm| **charm != application.charm);
         let subordinates = view.unit.subordinates.iter().filter_map(|name| {
-            all.get(name).map(|unit| (name.to_string(), Unit::of(unit, application, all, zone)))
+            // It is drawn under its principal, and has a charm of its own.
+            let own = model.applications.get(&name.application)?;
+            let unit = all.get(name)?;
+            Some((name.to_string(), Unit::of(unit, &own.application, model, all, zone)))
         });
         let mut ports: Vec<String> =
             view.progress.ports.iter().map(|p| p.range.to_string()).collect();
@@ -263,10 +269,11 @@ impl Unit {
             workload_status: info(&view.workload, zone),
             juju_status: agent,
             leader: view.leader,
-            upgrading_from: old.filter(|_| view.unit.principal.is_none()).map(ToString::to_string),
+            upgrading_from: old.map(ToString::to_string),
             machine: Some(view.unit.machine.to_string()).filter(|_| view.unit.principal.is_none()),
             open_ports: ports,
             public_address: view.address.map(|address| address.to_string()),
+            address: view.address.map(|address| address.to_string()),
             subordinates: subordinates.collect(),
             settled: Settled {
                 settled: view.settled,

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::name::{Member, RelationId, StorageName, UnitName};
 use crate::record::{Databag, Occupancy, Pair, UnitProgress, UnitState};
 use crate::refusal::{Code, Refusal};
-use crate::rules::{Deciding, deploy, storage};
+use crate::rules::{Deciding, deploy, secret, storage};
 use crate::version::Version;
 
 use super::{leads, scope, unit_of};
@@ -43,6 +43,7 @@ pub(super) fn apply(
     for (storage, count) in &effects.add_storage {
         add_storage(d, name, storage, *count)?;
     }
+    secret::apply(d, name, effects)?;
     Ok(())
 }
 
