@@ -24,7 +24,10 @@ use crate::world::World;
 const USUAL: &str = "ubuntu";
 
 /// Becomes another user; it belongs to every machine (util-linux).
-const BECOME: &str = "/usr/sbin/runuser";
+const BECOME: &str = "/usr/bin/setpriv";
+
+/// The table of accounts.
+const ACCOUNTS: &str = "/etc/passwd";
 
 /// Why a shell does not begin.
 #[derive(Debug, Error)]
@@ -80,7 +83,10 @@ pub(super) fn open(world: &World, start: Start, starters: &Starters) -> Result<B
     let settings = &world.settings;
     let mut temporary = None;
     let program = match start.door {
-        Door::Shell { user, command } => shell(user, command, start.terminal.is_some())?,
+        Door::Shell { user, command } => {
+            let accounts = fs::read_to_string(ACCOUNTS).unwrap_or_default();
+            shell(&accounts, user, command)?
+        }
         Door::Server { key } => {
             if !Path::new(SERVER).exists() {
                 return Err(DoorError::NoServer);
@@ -108,68 +114,66 @@ fn server_program(args: Vec<OsString>) -> Program {
 
 /// The shell of a user, or a line for it.
 fn shell(
+    accounts: &str,
     user: Option<String>,
     command: Option<String>,
-    on_terminal: bool,
 ) -> Result<Program, DoorError> {
-    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let wanted = user.unwrap_or_else(|| "root".to_owned());
-    let found = account(&accounts, &wanted);
-    // Where nobody made that account, as on a host that was there before, whoever may write to the model
-    // is let in all the same.
-    let other = found.as_ref().is_some_and(|account| account.id != "0");
-    if found.is_none() && wanted != USUAL && wanted != "root" {
-        return Err(DoorError::NoUser(wanted));
-    }
-    if other {
-        let mut args: Vec<OsString> = vec!["-l".into(), wanted.clone().into()];
-        if let Some(command) = command {
-            // With a terminal in the session that has it.
-            let flag = if on_terminal { "--session-command" } else { "-c" };
-            args.extend([flag.into(), command.into()]);
+    let (user, account) = match account(accounts, &wanted) {
+        Some(account) => (wanted, account),
+        // Where nobody made that account, as on a host that was there before, whoever may write to the
+        // model is let in all the same.
+        None if wanted == USUAL || wanted == "root" => {
+            let root = account(accounts, "root").unwrap_or_else(Account::root);
+            ("root".to_owned(), root)
         }
-        return Ok(Program {
-            path: BECOME.into(),
-            name: BECOME.into(),
-            args,
-            home: "/".into(),
-            user: "root".into(),
-            shell: "/bin/sh".into(),
-        });
-    }
-    let root = account(&accounts, "root");
-    let shell = root.as_ref().map(|root| root.shell.clone()).filter(|shell| !shell.is_empty());
-    let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
-    let base = Path::new(&shell).file_name().map(OsString::from).unwrap_or_default();
-    let (name, args) = match command {
-        Some(command) => (base, vec!["-c".into(), command.into()]),
-        None => ([OsString::from("-"), base].into_iter().collect(), Vec::new()),
+        None => return Err(DoorError::NoUser(wanted)),
     };
-    let home = root.map(|root| PathBuf::from(root.home)).filter(|home| home.is_dir());
-    Ok(Program {
-        path: shell.clone().into(),
-        name,
-        args,
-        home: home.unwrap_or_else(|| "/".into()),
-        user: "root".into(),
-        shell,
-    })
+    let Account { id, group, home, shell } = account;
+    let base = Path::new(&shell).file_name().map(OsString::from).unwrap_or_default();
+    let words = match command {
+        Some(command) => vec!["-c".into(), command.into()],
+        // What a login reads is read.
+        None => vec!["-l".into()],
+    };
+    let home = Some(PathBuf::from(home)).filter(|home| home.is_dir());
+    let home = home.unwrap_or_else(|| "/".into());
+    let (path, name, args) = if id == "0" {
+        (PathBuf::from(&shell), base, words)
+    } else {
+        // No login session is opened: that would take it out of its group.
+        let become_other = ["--reuid", &id, "--regid", &group, "--init-groups", "--", &shell];
+        let mut args: Vec<OsString> = become_other.map(OsString::from).to_vec();
+        args.extend(words);
+        (BECOME.into(), BECOME.into(), args)
+    };
+    Ok(Program { path, name, args, home, user, shell })
 }
 
 /// A line of the table of accounts.
 #[derive(Debug, PartialEq, Eq)]
 struct Account {
     id: String,
+    group: String,
     home: String,
     shell: String,
+}
+
+impl Account {
+    /// That which there is in any case.
+    fn root() -> Account {
+        let [id, group, home, shell] = ["0", "0", "/root", "/bin/sh"].map(str::to_owned);
+        Account { id, group, home, shell }
+    }
 }
 
 fn account(table: &str, name: &str) -> Option<Account> {
     let line = table.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2).map(str::to_owned);
-    let id = fields.next()?;
-    let mut fields = fields.skip(2);
-    Some(Account { id, home: fields.next()?, shell: fields.next()? })
+    let (id, group) = (fields.next()?, fields.next()?);
+    let mut fields = fields.skip(1);
+    let (home, shell) = (fields.next()?, fields.next().filter(|shell| !shell.is_empty()));
+    Some(Account { id, group, home, shell: shell.unwrap_or_else(|| "/bin/sh".to_owned()) })
 }
 
 fn begin(
@@ -236,7 +240,7 @@ mod tests {
 
     const TABLE: &str = "root:x:0:0:root:/root:/bin/bash\n\
         daemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n\
-        ubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/bash\n";
+        ubuntu:x:1000:1001:Ubuntu:/home/ubuntu:/bin/bash\n";
 
     #[test]
     fn accounts_are_read_by_their_whole_name() {
@@ -245,5 +249,30 @@ mod tests {
         assert_eq!(account(TABLE, "root").unwrap().shell, "/bin/bash");
         assert_eq!(account(TABLE, "ubunt"), None);
         assert_eq!(account(TABLE, ""), None);
+    }
+
+    fn line(user: Option<&str>, command: Option<&str>) -> Vec<String> {
+        let own = |text: &str| text.to_owned();
+        let program = shell(TABLE, user.map(own), command.map(own)).unwrap();
+        let mut words = vec![program.path.display().to_string()];
+        words.extend(program.args.iter().map(|word| word.to_string_lossy().into_owned()));
+        words.push(format!("as {}", program.user));
+        words
+    }
+
+    #[test]
+    fn whoever_is_not_root_becomes_so_without_a_login_session() {
+        assert_eq!(line(None, Some("ls -l")), ["/bin/bash", "-c", "ls -l", "as root"]);
+        assert_eq!(line(Some("root"), None), ["/bin/bash", "-l", "as root"]);
+        let ubuntu = line(Some("ubuntu"), Some("id"));
+        let before =
+            ["/usr/bin/setpriv", "--reuid", "1000", "--regid", "1001", "--init-groups"];
+        assert_eq!(ubuntu[..6], before);
+        assert_eq!(ubuntu[6..], ["--", "/bin/bash", "-c", "id", "as ubuntu"]);
+        // Where the account is missing it is root; any other is refused.
+        let table = TABLE.replace("ubuntu:x", "other:x");
+        let program = shell(&table, Some("ubuntu".to_owned()), None).unwrap();
+        assert_eq!((program.user.as_str(), program.path), ("root", PathBuf::from("/bin/bash")));
+        assert!(matches!(shell(&table, Some("ann".to_owned()), None), Err(DoorError::NoUser(_))));
     }
 }

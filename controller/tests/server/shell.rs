@@ -63,20 +63,24 @@ async fn a_shell_carries_what_both_ends_say_as_it_is() {
     assert_eq!(came.next().await.unwrap(), Some(Frame::Start(start)));
     // The agent echoes sixteen windows; nobody is ahead by more than one.
     let whole: Vec<u8> = (0..16 * WINDOW).map(|n| (n % 251) as u8).collect();
+    let (hand, mut over) = tokio::sync::mpsc::unbounded_channel();
     let echo = tokio::spawn(async move {
-        while let Some(frame) = came.next().await.unwrap() {
-            match frame {
-                Frame::Bytes(Stream::In, bytes) => {
-                    agents.taken(Stream::In, bytes.len()).await.unwrap();
-                    agents.bytes(Stream::Out, bytes).await.unwrap();
-                }
-                Frame::InputEnds => break,
-                other => panic!("{other:?}"),
-            }
+        while let Some(bytes) = over.recv().await {
+            let bytes: Bytes = bytes;
+            agents.taken(Stream::In, bytes.len()).await.unwrap();
+            agents.bytes(Stream::Out, bytes).await.unwrap();
         }
         agents.send(Frame::Ended(Ended::Exit(9))).await.unwrap();
-        // The operator still says what it has taken.
-        tokio::spawn(async move { while let Ok(Some(_)) = came.next().await {} });
+    });
+    // Whoever reads frames does nothing else: what was taken comes by here as well.
+    tokio::spawn(async move {
+        let mut hand = Some(hand);
+        while let Ok(Some(frame)) = came.next().await {
+            match (frame, &hand) {
+                (Frame::Bytes(Stream::In, bytes), Some(hand)) => hand.send(bytes).unwrap(),
+                _ => hand = None,
+            }
+        }
     });
     let (sending, bytes) = (to.clone(), Bytes::from(whole.clone()));
     tokio::spawn(async move {

@@ -194,7 +194,8 @@ impl Outgoing {
 
 impl Incoming {
     /// The next frame that says something; none once the other end has closed. May be dropped while it
-    /// waits, without losing anything.
+    /// waits, without losing anything. Whoever asks does not wait for room to send in between: that is
+    /// made by what comes here.
     ///
     /// # Errors
     /// If the other end is silent for too long, sends more than it may, or nonsense.
