@@ -36,6 +36,7 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 EstateCommand::Bootstrap { .. }
                 | EstateCommand::AddUser { .. }
                 | EstateCommand::AddToken { .. }
+                | EstateCommand::OfferBases(_)
                 | EstateCommand::Enrol { .. } => ControllerAccess::Superuser,
             };
             if account.access >= needed {

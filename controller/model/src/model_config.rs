@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use muster_charms::Base;
+
 use crate::record::ModelInfo;
 
 /// An option of every model.
@@ -24,6 +26,8 @@ pub enum ModelOptionKind {
     Text,
     /// `true` or `false`.
     Bool,
+    /// A base, such as `debian@12`.
+    Base,
     /// A span of time in Go's form, from one minute to an hour.
     Interval,
     /// A span of time in Go's form, of a second or more; empty for none.
@@ -48,7 +52,7 @@ pub const OPTIONS: &[ModelOption] = &[
     option!(
         "default-base",
         "debian@12/stable",
-        Text,
+        Base,
         "the base of machines whose charm names none"
     ),
     option!("egress-subnets", "", Text, "from which networks the model's traffic comes"),
@@ -122,6 +126,8 @@ pub fn check(option: &ModelOption, value: &str) -> Result<(), &'static str> {
         ModelOptionKind::Text => Ok(()),
         ModelOptionKind::Bool if value == "true" || value == "false" => Ok(()),
         ModelOptionKind::Bool => Err("must be true or false"),
+        ModelOptionKind::Base if value.parse::<Base>().is_ok() => Ok(()),
+        ModelOptionKind::Base => Err("must be a base such as debian@12"),
         ModelOptionKind::Interval => match interval(value) {
             Some(span) if (60..=3600).contains(&span.as_secs()) => Ok(()),
             Some(_) => Err("must be between 1m and 60m"),
@@ -170,6 +176,13 @@ mod tests {
         for option in OPTIONS {
             assert_eq!(check(option, option.default), Ok(()), "{}", option.key);
         }
+    }
+
+    #[test]
+    fn the_base_of_a_model_is_one() {
+        let option = option("default-base").unwrap();
+        assert_eq!(check(option, "ubuntu@22.04"), Ok(()));
+        assert_eq!(check(option, "jammy"), Err("must be a base such as debian@12"));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! ([`touches`](crate::touches)): counts and progress stand apart from what agents read.
 
 mod application;
+mod base;
 mod charm;
 mod controller;
 mod keys;
@@ -27,6 +28,7 @@ use std::str::FromStr;
 pub use application::{
     Application, ApplicationStatus, Exposure, LeaderSettings, Leadership, PendingUnit, Scale,
 };
+pub use base::{Bases, OfferedBase};
 pub use charm::CharmRecord;
 pub use controller::{Controller, Presence, Request};
 pub use keys::{Only, Pair, RequestId, TokenHash};
@@ -336,6 +338,7 @@ records! {
             |r| Pair(r.owner.clone(), r.name.clone());
         Presence, presence, RequestId, "presence", |r| r.controller.clone();
         Request, requests, RequestId, "request", |r| r.id.clone();
+        Bases, bases, Only, "bases", |_| Only;
     }
     model {
         ModelInfo, info, Only, "info", |_| Only;

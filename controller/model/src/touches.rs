@@ -135,6 +135,7 @@ impl<'a> Seen<'a> {
             | Key::ModelIndex(_)
             | Key::Presence(_)
             | Key::Request(_)
+            | Key::Bases(_)
             | Key::Counters(..)
             | Key::Scale(..)
             | Key::ApplicationStatus(..)

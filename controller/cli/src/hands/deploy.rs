@@ -266,14 +266,18 @@ pub(super) async fn deploy(session: &mut Session<'_>, act: &Deploy) -> Result<()
     };
     let reply =
         focus.tell(ModelCommand::Deploy(command)).await.map_err(|f| f.while_trying(trying))?;
+    let (made, base) = match reply.outcome {
+        Outcome::Application { units, base, .. } => (units as usize, base),
+        _ => (units, None),
+    };
+    let on = base.as_ref().map_or_else(String::new, |on| format!(" on {}", on.base.release()));
     session.desk.say(&format!(
-        "Deploying \"{application}\" from local charm \"{}\", revision {}",
+        "Deploying \"{application}\" from local charm \"{}\", revision {}{on}",
         charm.name, charm.revision
     ));
-    let made = match reply.outcome {
-        Outcome::Application { units, .. } => units as usize,
-        _ => units,
-    };
+    if let Some(notice) = base.and_then(|base| base.notice()) {
+        session.desk.say(&notice);
+    }
     until_units(session, &focus, &application, made).await
 }
 
