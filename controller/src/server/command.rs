@@ -90,9 +90,11 @@ pub(super) async fn submit(
 /// Refuses what only the controller asks of itself, whoever the caller is.
 fn internal_only(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Estate(EstateCommand::Bootstrap { .. } | EstateCommand::Enrol { .. }) => {
-            Err(Failure::malformed("this command is not given from outside"))
-        }
+        Command::Estate(
+            EstateCommand::Bootstrap { .. }
+            | EstateCommand::OfferBases(_)
+            | EstateCommand::Enrol { .. },
+        ) => Err(Failure::malformed("this command is not given from outside")),
         _ => Ok(()),
     }
 }
