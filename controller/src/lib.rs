@@ -38,7 +38,7 @@ use identity::Authority;
 use ledger::Ledger;
 use log::Logs;
 use provision::{Plan, Provisioner};
-use server::{App, Claims, Turns};
+use server::{App, Claims, Lane, Turns};
 use store::{Embedded, Store};
 use substrate::Substrate;
 
@@ -47,6 +47,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The port on which agents inside machines reach the controller, on their network's gateway.
 pub const AGENT_PORT: u16 = 17070;
+
+/// How many threads read blobs for those who fetch them: enough to keep a disk busy.
+const READERS: usize = 4;
 
 /// Why a controller did not start, or did not go on.
 #[derive(Debug, ThisError)]
@@ -241,6 +244,8 @@ pub async fn run(
         claims: Claims::new(times.unnamed),
         uploads: Turns::new(limits.uploads),
         watches: Turns::new(limits.watches),
+        logging: Lane::new(1),
+        reading: Lane::new(READERS),
         times,
         shutdown: shutdown.clone(),
     };
