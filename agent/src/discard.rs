@@ -1,8 +1,8 @@
 //! Storage that no unit has and that is to be destroyed: the machine's own part (reliability
 //! document, R14).
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use muster_console::outcome::Chain;
 use muster_model::Report;
@@ -20,30 +20,31 @@ use crate::world::World;
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Destroys what the goal names, and nothing else, one after the other until `stop`. It may be done
-/// twice without harm: what is gone is gone.
+/// twice without harm: what is gone is gone. One that cannot be destroyed holds up no other.
 pub(crate) async fn serve(world: World, stop: CancellationToken) {
     let mut goals = world.goal.subscribe();
-    let mut told: BTreeSet<StorageId> = BTreeSet::new();
+    let mut tried: BTreeMap<StorageId, Instant> = BTreeMap::new();
     while !stop.is_cancelled() {
-        let next = {
-            let goal = goals.borrow_and_update();
-            goal.as_ref().and_then(|goal| {
-                told.retain(|id| goal.discard.contains(id));
-                next(goal, &told)
-            })
-        };
-        let mut again = None;
-        if let Some(id) = next {
-            let Some(gone) = discard(&world, &id, &stop).await else { return };
-            if gone {
-                told.insert(id);
-                continue;
+        let goal = goals.borrow_and_update().clone();
+        let next = match &goal {
+            Some(goal) => {
+                tried.retain(|id, _| goal.discard.contains(id));
+                next(goal, &tried)
             }
-            again = Some(AGAIN);
+            None => None,
+        };
+        let now = world.clock.instant();
+        let wait = next.map(|(id, due)| {
+            (id, due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now)))
+        });
+        if let Some((id, Duration::ZERO)) = wait {
+            let Some(()) = discard(&world, &id, &stop).await else { return };
+            tried.insert(id, world.clock.instant());
+            continue;
         }
         let wait = async {
-            match again {
-                Some(again) => tokio::time::sleep(again).await,
+            match wait {
+                Some((_, wait)) => tokio::time::sleep(wait).await,
                 None => std::future::pending().await,
             }
         };
@@ -55,33 +56,31 @@ pub(crate) async fn serve(world: World, stop: CancellationToken) {
     }
 }
 
-/// What is to be destroyed next; never what a unit of the same goal has.
-fn next(goal: &Goal, told: &BTreeSet<StorageId>) -> Option<StorageId> {
-    let held = |id: &&StorageId| goal.units.values().any(|unit| unit.storage.contains_key(*id));
-    goal.discard.iter().filter(|id| !told.contains(*id)).find(|id| !held(id)).cloned()
+/// What is to be destroyed next, and when at the earliest, if it was tried before; never what a unit of the same goal has. What was tried
+/// comes last: also what is gone, should the controller not have kept that it was told so.
+fn next(goal: &Goal, tried: &BTreeMap<StorageId, Instant>) -> Option<(StorageId, Option<Instant>)> {
+    let free = goal.discard.iter().filter(|id| goal.holder(id).is_none());
+    let last = free.map(|id| (tried.get(id).copied(), id)).min();
+    last.map(|(last, id)| (id.clone(), last.map(|last| last + AGAIN)))
 }
 
-/// Whether it is gone and the controller knows; none: `stop` came first.
-async fn discard(world: &World, id: &StorageId, stop: &CancellationToken) -> Option<bool> {
+/// Destroys a storage and tells what came of it; none: `stop` came first.
+async fn discard(world: &World, id: &StorageId, stop: &CancellationToken) -> Option<()> {
     let (paths, name) = (world.settings.paths.clone(), id.clone());
     let trouble = match blocking(move || mount::release(&paths, &name, true)).await {
         Ok(Ok(())) => String::new(),
         Ok(Err(error)) => Chain(&error).to_string(),
         Err(error) => Chain(&error).to_string(),
     };
-    let gone = trouble.is_empty();
-    if gone {
+    if trouble.is_empty() {
         tracing::info!(storage = %id, "the data of the storage is destroyed");
     } else {
         tracing::warn!(storage = %id, error = trouble, "the data of the storage cannot be destroyed");
     }
     let body = ReportBody::Discarded { machine: world.machine, storage: id.clone(), trouble };
     let report = Report { model: world.model, body };
-    match report_until_answered(&world.controller, &report, stop).await? {
-        Ok(_) => Some(gone),
-        Err(error) => {
-            tracing::warn!(storage = %id, error = %Chain(&error), "the storage's end was not taken");
-            Some(false)
-        }
+    if let Err(error) = report_until_answered(&world.controller, &report, stop).await? {
+        tracing::warn!(storage = %id, error = %Chain(&error), "the storage's end was not taken");
     }
+    Some(())
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::paths::remove;
 use crate::tools;
 
 /// The links under which the binary is each tool (hook contract, section 3.4). A link of an older
@@ -41,15 +42,6 @@ pub(crate) fn link(target: &Path, path: &Path) -> io::Result<()> {
 
 fn leads(path: &Path, target: &Path) -> bool {
     fs::read_link(path).is_ok_and(|found| found == target)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! a descriptor that is held open for the call, and takes a number or one struct of fixed size.
 //!
 //! Devices are the whole host's, and machines that are containers all name their files alike: a
-//! device is told by the file behind it (device and inode), never by that file's name.
+//! device is told by the file behind it (device and inode), never by that file's name. Where that file
+//! was renamed or removed meanwhile, a device of which it is known that it is this machine's is told by
+//! a mark that it was given.
 #![expect(unsafe_code, reason = "ioctl; see the module's text")]
 
 use std::fs::{self, File};
@@ -13,12 +15,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use muster_resources::Digest;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 mod request {
     nix::ioctl_none_bad!(get_free, 0x4C82);
     nix::ioctl_write_int_bad!(set_file, 0x4C00);
     nix::ioctl_none_bad!(clear_file, 0x4C01);
+    nix::ioctl_write_ptr_bad!(set_status, 0x4C04, super::Status);
     nix::ioctl_read_bad!(get_status, 0x4C05, super::Status);
 }
 
@@ -32,10 +36,15 @@ struct Status {
     inode: u64,
     _places: [u64; 3],
     _numbers: [u32; 4],
-    _names: [[u64; 8]; 2],
+    /// Whatever whoever set it up called it.
+    mark: Mark,
+    _cipher: [u64; 8],
     _key: [u64; 4],
     _init: [u64; 2],
 }
+
+/// 64 bytes, which the kernel ends with a zero.
+type Mark = [u64; 8];
 
 /// The device number of block devices of this kind.
 const MAJOR: u64 = 7;
@@ -57,20 +66,53 @@ pub(crate) fn find(backing: &Path) -> io::Result<Option<PathBuf>> {
             continue;
         }
         let device = node(name)?;
-        if behind(&device)? == Some((file.dev(), file.ino())) {
+        if status(&File::open(&device)?)?.is_some_and(|status| status.shows(&file)) {
             return Ok(Some(device));
         }
     }
     Ok(None)
 }
 
-/// The file behind a device, as its file system and inode; none if the device is free.
-fn behind(device: &Path) -> io::Result<Option<(u64, u64)>> {
-    let opened = File::open(device)?;
+/// Whether a device of this machine was made for `backing`, be that renamed or removed by now.
+pub(crate) fn was_made_for(device: &Path, backing: &Path) -> io::Result<bool> {
+    let Some(status) = status(&File::open(device)?)? else { return Ok(false) };
+    let shows = fs::metadata(backing).is_ok_and(|file| status.shows(&file));
+    Ok(shows || status.mark == mark(backing)?)
+}
+
+impl Status {
+    fn shows(&self, file: &fs::Metadata) -> bool {
+        (self.device, self.inode) == (file.dev(), file.ino())
+    }
+}
+
+/// The mark of the devices that are made for `backing`.
+fn mark(backing: &Path) -> io::Result<Mark> {
+    let (Some(parent), Some(name)) = (backing.parent(), backing.file_name()) else {
+        return Err(io::Error::other(format!("`{}` is no file of ours", backing.display())));
+    };
+    let parent = match fs::canonicalize(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => parent.to_owned(),
+        parent => parent?,
+    };
+    let path = parent.join(name);
+    let text =
+        format!("muster {:.48}", Digest::of(path.as_os_str().as_encoded_bytes()).to_string());
+    let mut mark = Mark::default();
+    for (word, bytes) in mark.iter_mut().zip(text.as_bytes().chunks(size_of::<u64>())) {
+        let mut whole = [0; size_of::<u64>()];
+        whole.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        *word = u64::from_ne_bytes(whole);
+    }
+    Ok(mark)
+}
+
+/// What the kernel says of a device; none if it is free.
+fn status(opened: &File) -> io::Result<Option<Status>> {
     let mut status = Status::default();
     // SAFETY: the struct is the kernel's, of its size, and lives through the call.
     match unsafe { request::get_status(opened.as_raw_fd(), &raw mut status) } {
-        Ok(_) => Ok(Some((status.device, status.inode))),
+        Ok(_) => Ok(Some(status)),
         Err(nix::errno::Errno::ENXIO) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -92,7 +134,15 @@ pub(crate) fn attach(backing: &Path) -> io::Result<PathBuf> {
         let opened = File::options().read(true).write(true).open(&device)?;
         // SAFETY: the argument is an open descriptor's number; both are open.
         match unsafe { request::set_file(opened.as_raw_fd(), file.as_raw_fd()) } {
-            Ok(_) => return Ok(device),
+            Ok(_) => {
+                // A device without its mark is found by its file, as ever.
+                if let Some(mut status) = status(&opened)? {
+                    status.mark = mark(backing)?;
+                    // SAFETY: the struct is the kernel's, of its size, and lives through the call.
+                    unsafe { request::set_status(opened.as_raw_fd(), &raw const status) }?;
+                }
+                return Ok(device);
+            }
             Err(nix::errno::Errno::EBUSY) => {}
             Err(error) => return Err(error.into()),
         }

@@ -26,7 +26,7 @@ use muster_model::report::{FactsReport, ReportBody};
 use muster_model::{Life, Report, Revision};
 use muster_resources::{BlobStore, StoreError};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -168,10 +168,9 @@ impl Machine {
         let spool = world.spool.clone().send(Arc::clone(&world.controller), self.stop.clone());
         let mut helpers = JoinSet::new();
         helpers.spawn(spool);
-        let (known, told) = oneshot::channel();
-        helpers.spawn(poll(world.clone(), told, self.stop.clone()));
+        helpers.spawn(poll(world.clone(), self.stop.clone()));
         helpers.spawn(presence(world.clone(), self.stop.clone()));
-        helpers.spawn(tell_facts(world.clone(), known, self.stop.clone()));
+        helpers.spawn(tell_facts(world.clone(), self.stop.clone()));
         helpers.spawn(discard::serve(world.clone(), self.stop.clone()));
         helpers.spawn(rest::tell(world.clone(), self.stop.clone()));
         helpers.spawn(tell_done(world.clone(), self.stop.clone()));
@@ -336,13 +335,9 @@ async fn tell_done(world: World, stop: CancellationToken) {
     }
 }
 
-/// Polls for goals until `stop`, once the controller knows that the machine is there: until then a unit
-/// may go without anybody asking this agent, and a goal that still names it must not be begun upon.
-async fn poll(world: World, known: oneshot::Receiver<Revision>, stop: CancellationToken) {
-    tokio::select! {
-        known = known => world.not_before(known.unwrap_or_default()),
-        () = stop.cancelled() => return,
-    }
+/// Polls for goals until `stop`, whatever becomes of the facts: a controller whose disk is full takes no
+/// report and still hears who is there (reliability document, R12).
+async fn poll(world: World, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     loop {
         let after = world.goal.borrow().as_ref().map_or(Revision::ZERO, |goal| goal.revision);
@@ -393,9 +388,8 @@ async fn presence(world: World, stop: CancellationToken) {
 }
 
 /// Tells the machine's facts at the start and whenever they have changed.
-async fn tell_facts(world: World, known: oneshot::Sender<Revision>, stop: CancellationToken) {
+async fn tell_facts(world: World, stop: CancellationToken) {
     let mut told: Option<FactsReport> = None;
-    let mut known = Some(known);
     loop {
         let boot = world.boot.to_string();
         let root = world.settings.paths.muster.clone();
@@ -406,13 +400,7 @@ async fn tell_facts(world: World, known: oneshot::Sender<Revision>, stop: Cancel
             let body = ReportBody::Facts { machine: world.machine, facts: Box::new(facts.clone()) };
             let report = Report { model: world.model, body };
             match report_until_answered(&world.controller, &report, &stop).await {
-                Some(Ok(receipt)) => {
-                    told = Some(facts);
-                    if let Some(known) = known.take() {
-                        // The machine's task may have ended; then nobody polls.
-                        let _unheard = known.send(receipt.revision);
-                    }
-                }
+                Some(Ok(_)) => told = Some(facts),
                 Some(Err(error)) => {
                     let chain = muster_console::outcome::Chain(&error);
                     tracing::warn!(error = %chain, "the machine's facts were not taken");
@@ -420,8 +408,6 @@ async fn tell_facts(world: World, known: oneshot::Sender<Revision>, stop: Cancel
                 None => return,
             }
         }
-        // Whatever came of it, the goal says the rest.
-        known = None;
         tokio::select! {
             () = tokio::time::sleep(FACTS) => {}
             () = stop.cancelled() => return,

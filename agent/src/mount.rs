@@ -28,6 +28,7 @@ use thiserror::Error;
 
 use crate::loop_device;
 use crate::paths::Paths;
+pub(crate) use table::mounted_below;
 use table::{Entry, table};
 
 /// Why a storage is not as it should be.
@@ -105,7 +106,7 @@ pub(crate) fn ready(
         return Err(MountError::NoDevices { provider });
     }
     let location = place(paths, goal)?;
-    let table = table()?;
+    let table = table().map_err(MountError::Table)?;
     let mut here = table.iter().filter(|entry| entry.point == location);
     if let Some(found) = here.next_back() {
         return if owns(found, paths, id) {
@@ -159,25 +160,34 @@ pub(crate) fn ready(
 
 /// Takes a storage from wherever it is mounted, and its data if `destroy` says so.
 pub(crate) fn release(paths: &Paths, id: &StorageId, destroy: bool) -> Result<(), MountError> {
+    let table = table().map_err(MountError::Table)?;
+    let mut devices = BTreeSet::new();
     // The last mounted is the first to go: mounts may lie on one another.
-    for entry in table()?.iter().rev().filter(|entry| owns(entry, paths, id)) {
+    for entry in table.iter().rev().filter(|entry| owns(entry, paths, id)) {
         unmount(&entry.point)?;
+        if entry.source.starts_with("/dev/loop") {
+            devices.insert(PathBuf::from(&entry.source));
+        }
     }
     let image = backing(paths, id, Provider::Loop);
-    if let Ok(image) = fs::canonicalize(&image)
-        && let Some(device) = loop_device::find(&image)
-            .map_err(|source| MountError::Loop { path: image.clone(), source })?
+    let wrong = |source| MountError::Loop { path: image.clone(), source };
+    if let Ok(device) = fs::read_link(paths.device(id))
+        && device.exists()
+        && loop_device::was_made_for(&device, &image).map_err(wrong)?
     {
+        devices.insert(device);
+    }
+    if let Ok(image) = fs::canonicalize(&image) {
+        devices.extend(loop_device::find(&image).map_err(wrong)?);
+    }
+    for device in devices {
         detach(&device)?;
     }
     remove(&paths.device(id))?;
     if destroy {
         remove(&image)?;
-        let folder = backing(paths, id, Provider::Rootfs);
-        if folder.is_dir() {
-            fs::remove_dir_all(&folder)
-                .map_err(|source| MountError::Remove { path: folder, source })?;
-        }
+        // What somebody else mounted in it is not its data.
+        remove(&backing(paths, id, Provider::Rootfs))?;
     }
     Ok(())
 }
@@ -197,7 +207,8 @@ pub(crate) fn present(paths: &Paths) -> Result<BTreeSet<StorageId>, MountError> 
             found.extend(named(&entry.path()));
         }
     }
-    let memory = table()?.into_iter().filter(|entry| entry.kind == "tmpfs");
+    let memory =
+        table().map_err(MountError::Table)?.into_iter().filter(|entry| entry.kind == "tmpfs");
     let ours = memory.map(|entry| PathBuf::from(entry.source));
     found.extend(ours.filter(|at| at.starts_with(paths.backings())).filter_map(|at| named(&at)));
     Ok(found)
@@ -384,11 +395,8 @@ fn link(paths: &Paths, id: &StorageId, device: &Path) -> Result<PathBuf, MountEr
 }
 
 fn remove(path: &Path) -> Result<(), MountError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(MountError::Remove { path: path.to_owned(), source }),
-        Ok(()) => Ok(()),
-    }
+    crate::paths::remove(path)
+        .map_err(|source| MountError::Remove { path: path.to_owned(), source })
 }
 
 fn unmount(point: &Path) -> Result<(), MountError> {
@@ -408,11 +416,7 @@ fn owns(entry: &Entry, paths: &Paths, id: &StorageId) -> bool {
     }
     if entry.source.starts_with("/dev/loop") {
         let image = backing(paths, id, Provider::Loop);
-        let Ok(image) = fs::canonicalize(image) else { return false };
-        return loop_device::find(&image)
-            .ok()
-            .flatten()
-            .is_some_and(|device| device == Path::new(&entry.source));
+        return loop_device::was_made_for(Path::new(&entry.source), &image).unwrap_or(false);
     }
     if entry.root == Path::new("/") {
         return false;

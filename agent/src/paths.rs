@@ -87,6 +87,12 @@ impl Paths {
         self.logs.join(format!("{}.log", unit.tag()))
     }
 
+    /// Which logs this agent has begun, an empty file for each: they outlive their units.
+    #[must_use]
+    pub fn log_notes(&self) -> PathBuf {
+        self.muster.join("logs")
+    }
+
     /// What only the agent knows of a unit.
     #[must_use]
     pub fn private(&self, unit: &UnitName) -> PathBuf {
@@ -174,15 +180,36 @@ pub fn private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
+/// What is in a folder, in order; nothing, if it is not there.
+pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
+    let found = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        found => found?,
+    };
+    let mut names = Vec::new();
+    for entry in found {
+        names.push(entry?.file_name());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Removes whatever is at a path, or nothing: a folder with what is in it, unless something foreign is
+/// mounted there; of a link the link.
+pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if found.is_dir() => remove_folder(path),
+        Ok(_) => std::fs::remove_file(path),
+    }
+}
+
 /// Removes a folder unless something foreign is mounted in it: what is under a mount is not ours.
-pub(crate) fn remove_folder(folder: &Path) -> std::io::Result<()> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
-    let foreign = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .find(|point| Path::new(point).starts_with(folder));
-    if let Some(point) = foreign {
-        return Err(std::io::Error::other(format!("`{point}` is still mounted")));
+fn remove_folder(folder: &Path) -> std::io::Result<()> {
+    if let Some(point) = crate::mount::mounted_below(folder)?.first() {
+        let what = format!("`{}` is still mounted", point.display());
+        return Err(std::io::Error::other(what));
     }
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

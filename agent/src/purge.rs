@@ -15,7 +15,8 @@ use crate::config::Settings;
 use crate::identity;
 use crate::machine;
 use crate::mount::{self, MountError};
-use crate::paths::{Paths, private_folder, remove_folder};
+use crate::paths::{Paths, entries, private_folder, remove};
+use crate::unit_log;
 
 /// Why something of an agent is still there.
 #[derive(Debug, Error)]
@@ -64,21 +65,25 @@ pub async fn purge(
     for tag in entries(&paths.units()).map_err(wrong(paths.units()))? {
         for place in ["agents", "tools"] {
             let folder = paths.juju.join(place).join(&tag);
-            remove_folder(&folder).map_err(wrong(folder.clone()))?;
+            remove(&folder).map_err(wrong(folder.clone()))?;
         }
     }
     for tools in [paths.machine_tools(id), paths.all_tools()] {
-        remove_folder(&tools).map_err(wrong(tools.clone()))?;
+        remove(&tools).map_err(wrong(tools.clone()))?;
     }
-    remove_file(&paths.exec_socket()).map_err(wrong(paths.exec_socket()))?;
+    remove(&paths.exec_socket()).map_err(wrong(paths.exec_socket()))?;
     for name in ["juju-exec", "juju-run"] {
         let Some(link) = paths.programs.as_ref().map(|programs| programs.join(name)) else {
             continue;
         };
         if fs::read_link(&link).is_ok_and(|target| target == settings.program) {
-            remove_file(&link).map_err(wrong(link.clone()))?;
+            remove(&link).map_err(wrong(link.clone()))?;
         }
     }
+    for log in unit_log::begun(paths).map_err(wrong(paths.log_notes()))? {
+        remove(&log).map_err(wrong(log.clone()))?;
+    }
+    remove_empty(&paths.logs).map_err(wrong(paths.logs.clone()))?;
     remove_empty(&paths.juju).map_err(wrong(paths.juju.clone()))?;
     let kept = keep(paths, &format!("{model}-{id}"))?;
     for name in entries(&paths.muster).map_err(wrong(paths.muster.clone()))? {
@@ -89,7 +94,7 @@ pub async fn purge(
         }
     }
     for path in [paths.identity(), paths.muster.join("lock")] {
-        remove_file(&path).map_err(wrong(path.clone()))?;
+        remove(&path).map_err(wrong(path.clone()))?;
     }
     drop(lock);
     remove_empty(&paths.muster).map_err(wrong(paths.muster.clone()))?;
@@ -108,7 +113,7 @@ fn keep(paths: &Paths, whose: &str) -> Result<Vec<PathBuf>, PurgeError> {
         let from = paths.backings().join(&name);
         if from.extension().is_some_and(|extension| extension == "new") {
             // An image that was never whole.
-            remove_file(&from).map_err(wrong(&from))?;
+            remove(&from).map_err(wrong(&from))?;
             continue;
         }
         private_folder(&folder).map_err(wrong(&folder))?;
@@ -118,42 +123,22 @@ fn keep(paths: &Paths, whose: &str) -> Result<Vec<PathBuf>, PurgeError> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
-/// What is in a folder, in order; nothing, if it is not there.
-fn entries(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-    let found = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        found => found?,
-    };
-    let mut names = Vec::new();
-    for entry in found {
-        names.push(entry?.file_name());
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => remove_folder(path),
-        Ok(_) => remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Removes the folders below `folder`, and itself, that have nothing in them but such folders.
+/// Removes the folders below `folder`, and itself, that have nothing in them but such folders; none
+/// of another file system, or of what somebody mounted there.
 fn remove_empty(folder: &Path) -> io::Result<()> {
+    let folder = match fs::canonicalize(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        folder => folder?,
+    };
+    let foreign = mount::mounted_below(&folder)?;
+    remove_empty_but(&folder, &foreign)
+}
+
+fn remove_empty_but(folder: &Path, foreign: &[PathBuf]) -> io::Result<()> {
     for name in entries(folder)? {
         let path = folder.join(name);
-        if fs::symlink_metadata(&path)?.is_dir() {
-            remove_empty(&path)?;
+        if fs::symlink_metadata(&path)?.is_dir() && !foreign.contains(&path) {
+            remove_empty_but(&path, foreign)?;
         }
     }
     match fs::remove_dir(folder) {

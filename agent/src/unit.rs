@@ -24,7 +24,7 @@ use crate::hook::starting::Starters;
 use crate::journal::{Journal, JournalError};
 use crate::links;
 use crate::lock::Held;
-use crate::paths::private_folder;
+use crate::paths::{private_folder, remove};
 use crate::random;
 use crate::rest::Rest;
 use crate::room;
@@ -103,7 +103,7 @@ impl Unit {
         links::link(&paths.all_tools(), &paths.tools(&name)).map_err(prepare)?;
         let ending = CancellationToken::new();
         let server = Server::start(&paths.socket(&name), ending.clone()).map_err(prepare)?;
-        let log = UnitLog::open(&name, &paths.log(&name), world.spool.clone(), world.clock);
+        let log = UnitLog::open(&name, paths, world.spool.clone(), world.clock);
         let charm = step::read_charm(&private);
         let seen = Seen { boot: world.boot.to_string(), ..Seen::default() };
         let mut unit = Unit {
@@ -444,12 +444,8 @@ impl Unit {
     async fn forget(&self) -> Result<(), StepError> {
         step::remove_folders(self).await?;
         let private = self.world.settings.paths.private(&self.name);
-        match std::fs::remove_dir_all(&private) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(JournalError::Write { path: private, source: error }.into())
-            }
-            _ => Ok(()),
-        }
+        remove(&private)
+            .map_err(|source| JournalError::Write { path: private.clone(), source }.into())
     }
 }
 

@@ -13,6 +13,7 @@ use muster_model::name::UnitName;
 
 use crate::clock::Clock;
 use crate::log_rate::Rate;
+use crate::paths::{Paths, entries};
 use crate::spool::Spool;
 
 /// How grave a line is; charms may name more words than there are (hook contract, section 5.4).
@@ -68,10 +69,12 @@ pub(crate) struct UnitLog {
 }
 
 impl UnitLog {
-    /// Opens the log at `path`. A log that cannot be opened does not stop the unit.
-    pub(crate) fn open(unit: &UnitName, path: &Path, spool: Spool, clock: Clock) -> UnitLog {
-        let mut file = LogFile { path: path.to_owned(), open: None };
-        if let Err(error) = file.reopen() {
+    /// Opens the unit's log. A log that cannot be opened does not stop the unit.
+    pub(crate) fn open(unit: &UnitName, paths: &Paths, spool: Spool, clock: Clock) -> UnitLog {
+        let path = paths.log(unit);
+        let mut file = LogFile { path: path.clone(), open: None };
+        let begun = note(paths, &path).and_then(|()| file.reopen().map(|_| ()));
+        if let Err(error) = begun {
             tracing::warn!(path = %path.display(), %error, "a unit's log cannot be opened");
         }
         UnitLog {
@@ -160,12 +163,31 @@ impl LogFile {
 
     /// The file so many before the newest.
     fn before(&self, number: u32) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        if number > 0 {
-            name.push(format!(".{number}"));
-        }
-        name.into()
+        before(&self.path, number)
     }
+}
+
+fn before(newest: &Path, number: u32) -> PathBuf {
+    let mut name = newest.to_owned().into_os_string();
+    if number > 0 {
+        name.push(format!(".{number}"));
+    }
+    name.into()
+}
+
+/// Notes that this agent has begun a log.
+fn note(paths: &Paths, log: &Path) -> io::Result<()> {
+    let folder = paths.log_notes();
+    fs::create_dir_all(&folder)?;
+    let name = log.file_name().ok_or_else(|| io::Error::other("a log without a name"))?;
+    File::options().append(true).create(true).open(folder.join(name)).map(|_| ())
+}
+
+/// Every file of the logs that this agent has begun.
+pub(crate) fn begun(paths: &Paths) -> io::Result<Vec<PathBuf>> {
+    let names = entries(&paths.log_notes())?;
+    let newest = names.into_iter().map(|name| paths.logs.join(name));
+    Ok(newest.flat_map(|path| (0..=BEFORE).map(move |number| before(&path, number))).collect())
 }
 
 /// `YYYY-MM-DD HH:MM:SS` in UTC.

@@ -1,7 +1,7 @@
 //! What every part of the agent shares: the settings, the controller, the goal and the lease.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use muster_model::Revision;
@@ -31,8 +31,6 @@ pub(crate) struct World {
     pub(crate) spool: Spool,
     /// The newest goal; none before the first.
     pub(crate) goal: watch::Sender<Option<Arc<Goal>>>,
-    /// The revision as of which the controller knows that the machine is there.
-    floor: Arc<OnceLock<Revision>>,
     lease: Arc<Mutex<Option<Instant>>>,
     /// What each unit runs at the moment.
     pub(crate) executing: watch::Sender<BTreeMap<UnitName, String>>,
@@ -60,17 +58,10 @@ impl World {
             locks: Locks::default(),
             spool,
             goal: watch::Sender::new(None),
-            floor: Arc::default(),
             lease: Arc::default(),
             executing: watch::Sender::new(BTreeMap::new()),
             rests: watch::Sender::new(BTreeMap::new()),
         }
-    }
-
-    /// Goals from before `revision` are not taken over.
-    pub(crate) fn not_before(&self, revision: Revision) {
-        // An agent is made known once.
-        let _first = self.floor.set(revision);
     }
 
     /// Asks for a goal newer than `after`, and takes over what comes: never an older one, and the
@@ -83,9 +74,7 @@ impl World {
         }
         if let Some(goal) = polled.goal {
             self.goal.send_if_modified(|current| {
-                let late = self.floor.get().is_some_and(|floor| goal.revision < *floor);
-                let newer =
-                    !late && current.as_ref().is_none_or(|old| old.revision < goal.revision);
+                let newer = current.as_ref().is_none_or(|old| old.revision < goal.revision);
                 if newer {
                     *current = Some(Arc::new(goal));
                 }

@@ -22,6 +22,8 @@ struct State {
     last: BTreeMap<At, Instant>,
     /// Polls that are held at the moment.
     held: BTreeMap<At, u32>,
+    /// Who has come back after its leads may have been given away, and was given no lease since.
+    returning: BTreeSet<At>,
     /// Since when this controller listens: nobody is silent for longer than that.
     began: Instant,
     /// How long a machine may be quiet before it counts as silent.
@@ -64,7 +66,8 @@ impl Hearing {
     /// longer than `quiet` is.
     #[must_use]
     pub fn new(quiet: Duration) -> Self {
-        let state = State { last: BTreeMap::new(), held: BTreeMap::new(), began: now(), quiet };
+        let (last, held, returning) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let state = State { last, held, returning, began: now(), quiet };
         let publish = watch::channel(Arc::new(Heard::default())).0;
         Hearing { state: Arc::new(Mutex::new(state)), publish: Arc::new(publish) }
     }
@@ -76,22 +79,31 @@ impl Hearing {
     }
 
     /// A machine's poll has come; it is heard until the answer is dropped, and a while after. Answers
-    /// whether it had been silent for so long that its leads may have been given away.
+    /// whether it had been silent for so long that its leads may have been given away, and has not
+    /// [`returned`](Self::returned) since.
     #[must_use]
     pub fn hold(&self, model: ModelId, machine: MachineId) -> (Held, bool) {
         let at = (model, machine);
         let mut state = self.state();
         state.last.insert(at, now());
         *state.held.entry(at).or_insert(0) += 1;
-        drop(state);
-        let mut had_lapsed = false;
         if self.publish.borrow().silent.contains_key(&at) {
             self.change(|heard| {
-                had_lapsed = heard.lapsed.remove(&at);
+                if heard.lapsed.remove(&at) {
+                    state.returning.insert(at);
+                }
                 heard.silent.remove(&at).is_some()
             });
         }
+        let had_lapsed = state.returning.contains(&at);
+        drop(state);
         (Held { hearing: self.clone(), at }, had_lapsed)
+    }
+
+    /// Whatever was decided while the machine was not heard is known by now: what it is told of its
+    /// leads from here on holds.
+    pub fn returned(&self, model: ModelId, machine: MachineId) {
+        self.state().returning.remove(&(model, machine));
     }
 
     /// A machine has said what its units do.
@@ -151,6 +163,7 @@ impl Hearing {
             model.is_some_and(|model| model.table::<MachineFacts>().get(machine).is_some())
         };
         state.last.retain(|at, _| known(at));
+        state.returning.retain(known);
         let (mut silent, mut lapsed) = (BTreeMap::new(), BTreeSet::new());
         for model in estate.models() {
             for (id, _) in model.table::<MachineFacts>().iter() {
@@ -171,7 +184,7 @@ impl Hearing {
                 }
             }
         }
-        drop(state);
+        // Under the same lock: whoever polls meanwhile is not to be called silent after it was heard.
         self.change(|heard| {
             let before = heard.executing.len();
             heard.executing.retain(|(model, unit), _| {
@@ -191,6 +204,7 @@ impl Hearing {
                 .collect();
             true
         });
+        drop(state);
     }
 
     fn change(&self, how: impl FnOnce(&mut Heard) -> bool) {
@@ -236,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn r11_a_jump_of_the_wall_clock_takes_no_lead_away() {
+    fn r10_r11_a_jump_of_the_wall_clock_takes_no_lead_away() {
         let at = (MODEL.parse().unwrap(), MachineId(0));
         let estate = estate(at);
         let second = Duration::from_secs(1);
@@ -257,10 +271,13 @@ mod tests {
             hearing.listen_at(&estate, heard + passed * second, Timestamp(wall));
             assert!(hearing.watch().borrow().lapsed.contains(&at), "after {passed} s, at {wall}");
         }
-        // Heard again, it is told that its leads may be gone, once.
-        let (held, had_lapsed) = hearing.hold(at.0, at.1);
-        assert!(had_lapsed && hearing.watch().borrow().lapsed.is_empty());
-        drop(held);
+        // Heard again, it is told that its leads may be gone, until it was answered as of after that.
+        for _ in 0..2 {
+            let (held, had_lapsed) = hearing.hold(at.0, at.1);
+            assert!(had_lapsed && hearing.watch().borrow().lapsed.is_empty());
+            drop(held);
+        }
+        hearing.returned(at.0, at.1);
         assert!(!hearing.hold(at.0, at.1).1);
     }
 

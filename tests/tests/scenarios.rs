@@ -2,7 +2,7 @@
 //!
 //! A file of `scenarios/` is a script: lines that an operator types, read by the CLI's own parser,
 //! and a few that only a world without hands has (`settle`, `fail UNIT HOOK [N]`, `crash UNIT`,
-//! `silence MACHINE SPAN`, `advance SPAN`, `status`, `hooks UNIT…`, `model NAME`). What a line prints
+//! `silence MACHINE SPAN`, `lose STORAGE`, `late` and `prompt` (upkeep), `advance SPAN`, `status`, `hooks UNIT…`, `model NAME`). What a line prints
 //! follows it, marked `>`. `UPDATE_EXPECT=1` writes the output anew; the diff is the review.
 
 #[path = "scenarios/desk.rs"]
@@ -86,6 +86,21 @@ fn a_machine_stays_for_the_storage_that_it_keeps() {
 #[test]
 fn kept_storage_is_destroyed_on_its_machine_when_that_is_asked() {
     check("kept-storage-destroyed.muster");
+}
+
+#[test]
+fn storage_whose_data_is_gone_is_never_made_anew() {
+    check("lost-storage.muster");
+}
+
+#[test]
+fn storage_is_promised_to_one_unit_at_a_time() {
+    check("promised-storage.muster");
+}
+
+#[test]
+fn by_force_a_container_goes_with_all_that_runs_in_it() {
+    check("forced-machine.muster");
 }
 
 #[test]

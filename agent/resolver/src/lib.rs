@@ -100,6 +100,7 @@ pub fn next(
         .or_else(|| restart::after_boot(&case)) // 3
         .or_else(|| upgrade::interrupted(&case)) // 4
         .or_else(|| storage::mounts(&case)) // the host's part of 10
+        .or_else(|| storage::forced(&case)) // an operator's way out of 4, 10 and 11
         .or_else(|| created::row(&case)) // 5
         .or_else(|| leader::row(&case)) // 6
         .or_else(|| action::row(&case)) // 8, 9
@@ -115,7 +116,7 @@ pub fn next(
         .or_else(|| relation::row(&case)) // 18
         .or_else(|| tick::row(&case)) // 19
         .unwrap_or_else(|| tick::rest(&case));
-    room::held(&case, next)
+    room::held(&case, storage::again(&case, next))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_model::goal::{CharmGoal, UnitGoal};
+use muster_model::goal::{CharmGoal, StorageGoal, UnitGoal};
 use muster_model::hook::{RelationHookKind, StorageHookKind};
 use muster_model::name::{EndpointName, RelationId, StorageId, TaskId, UnitName};
 use muster_model::record::Resolve;
@@ -406,6 +406,29 @@ impl Local {
             }
             (RelationHookKind::Joined | RelationHookKind::Departed, None) => {}
         }
+    }
+
+    /// Making a storage begins; from now on there may be something to take away, also where it was
+    /// taken away before. Answers whether it holds data, of this unit or, as the goal says, of any
+    /// before it: then nothing empty may take its place (R14).
+    pub fn mounting(&mut self, id: &StorageId, goal: &StorageGoal) -> bool {
+        let storage = self.storage.entry(id.clone()).or_default();
+        storage.made = true;
+        storage.released = false;
+        goal.created || storage.created || storage.attached
+    }
+
+    /// A storage is ready.
+    pub fn mounted(&mut self, id: &StorageId) {
+        self.storage.entry(id.clone()).or_default().created = true;
+    }
+
+    /// A storage was taken away, and its data too if it was `destroyed`.
+    pub fn unmounted(&mut self, id: &StorageId, destroyed: bool) {
+        let storage = self.storage.entry(id.clone()).or_default();
+        storage.released = true;
+        storage.attached = false;
+        storage.created &= !destroyed;
     }
 
     /// Drops what is over and what `goal` no longer lists. Never drops what still has to be undone:

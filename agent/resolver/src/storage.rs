@@ -9,16 +9,18 @@
 use muster_model::goal::StorageGoal;
 use muster_model::hook::{StorageHook, StorageHookKind};
 use muster_model::name::StorageId;
-use muster_model::{Hook, Life};
+use muster_model::{Hook, Life, Timestamp};
 
 use crate::Case;
+use crate::local::StorageLocal;
 use crate::progress::Progress;
 use crate::step::{Next, Reason, Seen, Step, StorageSeen};
 
 /// Makes ready what is wanted and not ready. A storage that the charm has seen and that is away
 /// holds the unit up: a workload must not write beside its data. One that is new does not, except
 /// before `install`. What goes is there until its `-storage-detaching` was committed (section 4.11),
-/// also after a start of the agent or the machine in between.
+/// also after a start of the agent or the machine in between; unless it goes by force and cannot be
+/// made ready.
 pub(crate) fn mounts(case: &Case<'_>) -> Option<Next> {
     case.local.deployed.as_ref()?;
     let runs = case.local.flags.installed || matches!(case.local.progress, Progress::Failed { .. });
@@ -33,6 +35,7 @@ pub(crate) fn mounts(case: &Case<'_>) -> Option<Next> {
         }
         match case.seen.storage.get(id) {
             Some(StorageSeen::Ready) => {}
+            Some(StorageSeen::Trouble(..)) if goal.force && !stays => {}
             Some(StorageSeen::Trouble(why, at)) if *at > case.now => {
                 if local.is_some_and(|local| local.attached) {
                     let reason = Reason::Storage(id.clone(), why.clone());
@@ -45,6 +48,23 @@ pub(crate) fn mounts(case: &Case<'_>) -> Option<Next> {
         }
     }
     None
+}
+
+/// By force a storage is also taken from a unit that can run no hook: one in error, or with a charm
+/// that cannot be put in place. A hook that failed about this very storage counts as done.
+pub(crate) fn forced(case: &Case<'_>) -> Option<Next> {
+    let failed = match &case.local.progress {
+        Progress::Failed { failure, .. } => Some(&failure.hook),
+        Progress::Conflicted { .. } => None,
+        _ => return None,
+    };
+    let mut going = case.goal.storage.iter().filter(|(_, goal)| goes(case, goal) && goal.force);
+    going.find_map(|(id, _)| match failed {
+        Some(hook @ Hook::Storage(about)) if about.storage == *id => {
+            Some(Next::Run(Step::PassOver(hook.clone())))
+        }
+        _ => unmount(case, id, case.local.storage.get(id)),
+    })
 }
 
 /// Tells the charm, and takes away what it has let go of.
@@ -84,19 +104,29 @@ fn coming(case: &Case<'_>, id: &StorageId, goal: &StorageGoal) -> Option<Next> {
 }
 
 fn going(case: &Case<'_>, id: &StorageId, goal: &StorageGoal) -> Option<Next> {
-    if goal.life == Life::Alive && !case.is_leaving() {
+    if !goes(case, goal) {
         return None;
     }
-    let Some(local) = case.local.storage.get(id) else {
+    let local = case.local.storage.get(id);
+    let cannot = goal.force && matches!(case.seen.storage.get(id), Some(StorageSeen::Trouble(..)));
+    if local.is_some_and(|local| local.attached && !local.released) && !cannot {
+        return Some(Next::Run(Step::Hook(hook(id, StorageHookKind::Detaching))));
+    }
+    unmount(case, id, local)
+}
+
+fn goes(case: &Case<'_>, goal: &StorageGoal) -> bool {
+    goal.life != Life::Alive || case.is_leaving()
+}
+
+fn unmount(case: &Case<'_>, id: &StorageId, local: Option<&StorageLocal>) -> Option<Next> {
+    let Some(local) = local else {
         // Taken back before it was made: there is nothing to take away, but the controller waits to
         // hear so. What a leaving unit never had goes with its records.
         return (!case.is_leaving()).then(|| Next::Run(Step::Unmount(id.clone())));
     };
     if local.released {
         return None;
-    }
-    if local.attached {
-        return Some(Next::Run(Step::Hook(hook(id, StorageHookKind::Detaching))));
     }
     // Unmounted while the unit stays; a unit that leaves takes all of its mounts down at the end.
     match case.seen.storage.get(id) {
@@ -105,7 +135,24 @@ fn going(case: &Case<'_>, id: &StorageId, goal: &StorageGoal) -> Option<Next> {
     }
 }
 
-fn trouble(seen: &Seen, id: &StorageId) -> (String, Option<muster_model::Timestamp>) {
+/// Whatever else is waited for: a storage in trouble is looked at again when its time has come.
+pub(crate) fn again(case: &Case<'_>, next: Next) -> Next {
+    let troubles = case.seen.storage.iter().filter_map(|(id, seen)| match seen {
+        StorageSeen::Trouble(_, at) if *at > case.now && case.goal.storage.contains_key(id) => {
+            Some(*at)
+        }
+        _ => None,
+    });
+    let Some(at) = troubles.min() else { return next };
+    let sooner = |until: Option<Timestamp>| Some(until.map_or(at, |until| until.min(at)));
+    match next {
+        Next::Wait { reason, until } => Next::Wait { reason, until: sooner(until) },
+        Next::Idle { until } => Next::Idle { until: sooner(until) },
+        next => next,
+    }
+}
+
+fn trouble(seen: &Seen, id: &StorageId) -> (String, Option<Timestamp>) {
     match seen.storage.get(id) {
         Some(StorageSeen::Trouble(why, at)) => (why.clone(), Some(*at)),
         _ => ("is being made".to_owned(), None),

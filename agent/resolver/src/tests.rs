@@ -18,6 +18,7 @@ mod leaving;
 mod property;
 mod relations;
 mod sequences;
+mod storage;
 mod trouble;
 
 /// One unit, `wiki/0`, and what the world is to it.
@@ -126,6 +127,8 @@ impl Story {
             StorageGoal {
                 life: Life::Alive,
                 destroy: false,
+                force: false,
+                created: false,
                 kind: StorageKind::Filesystem,
                 provider: Provider::Rootfs,
                 size_mib: 1,
@@ -133,6 +136,14 @@ impl Story {
                 read_only: false,
             },
         );
+    }
+
+    /// The operator takes every storage back.
+    fn detach(&mut self, force: bool) {
+        for storage in self.goal.storage.values_mut() {
+            storage.life = Life::Dying;
+            storage.force = force;
+        }
     }
 
     fn task(&mut self, id: u32, action: bool) {
@@ -182,19 +193,19 @@ impl Story {
                 }
             }
             Step::Mount(id) => {
-                self.local.storage.entry(id.clone()).or_default().made = true;
+                self.local.mounting(&id, &self.goal.storage[&id]);
                 let seen = if self.fails.remove("mount") {
                     let again = self.now + std::time::Duration::from_secs(10);
                     StorageSeen::Trouble("no loop device is free".into(), again)
                 } else {
-                    self.local.storage.entry(id.clone()).or_default().created = true;
+                    self.local.mounted(&id);
                     StorageSeen::Ready
                 };
                 self.seen.storage.insert(id, seen);
             }
             Step::Unmount(id) => {
                 self.seen.storage.remove(&id);
-                self.local.storage.entry(id).or_default().released = true;
+                self.local.unmounted(&id, false);
             }
             Step::Hook(hook) => {
                 self.local.begin(hook.clone(), inputs);

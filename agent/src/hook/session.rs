@@ -23,7 +23,6 @@ impl Session {
         stat(leader).map(|stat| Session { leader, began: stat.began })
     }
 
-    /// The process group of the leader.
     /// Whether the number of the leader is another process's by now.
     pub(crate) fn is_over(self) -> bool {
         stat(self.leader).is_some_and(|stat| stat.began != self.began)

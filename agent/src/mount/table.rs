@@ -1,9 +1,8 @@
 //! What is mounted on the machine, as the kernel tells it.
 
 use std::fs;
-use std::path::PathBuf;
-
-use super::MountError;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A line of the mount table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +15,23 @@ pub(super) struct Entry {
     pub(super) source: String,
 }
 
-pub(super) fn table() -> Result<Vec<Entry>, MountError> {
-    let text = fs::read_to_string("/proc/self/mountinfo").map_err(MountError::Table)?;
+pub(super) fn table() -> io::Result<Vec<Entry>> {
+    let text = fs::read_to_string("/proc/self/mountinfo")?;
     Ok(text.lines().filter_map(entry).collect())
+}
+
+/// The places at `folder` and below it on which something is mounted. A link at its end is not
+/// followed.
+pub(crate) fn mounted_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Err(io::Error::other(format!("`{}` is no folder of ours", folder.display())));
+    };
+    let folder = match fs::canonicalize(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        parent => parent?.join(name),
+    };
+    let points = table()?.into_iter().map(|entry| entry.point);
+    Ok(points.filter(|point| point.starts_with(&folder)).collect())
 }
 
 pub(super) fn entry(line: &str) -> Option<Entry> {

@@ -27,6 +27,8 @@ impl Host {
         StorageGoal {
             life: Life::Alive,
             destroy: false,
+            force: false,
+            created: false,
             kind,
             provider,
             size_mib: 16,
@@ -57,6 +59,16 @@ fn root_only() -> bool {
         eprintln!("needs root: nothing was mounted");
     }
     root
+}
+
+/// Waits for what the kernel does when the last who looks at a device, be it another test, is done.
+#[track_caller]
+fn comes(what: &str, so: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !so() {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -105,7 +117,7 @@ fn a_loop_gives_a_device_with_a_name_that_stays() {
     assert_eq!(ready(&host.paths, &id(), &goal, Data::New).unwrap(), made);
     release(&host.paths, &id(), false).unwrap();
     let image = fs::canonicalize(host.paths.backing(&id()).with_extension("img")).unwrap();
-    assert_eq!(loop_device::find(&image).unwrap(), None);
+    comes("the device is free", || loop_device::find(&image).unwrap().is_none());
     let wrong =
         ready(&host.paths, &id(), &host.goal(Provider::Tmpfs, StorageKind::Block), Data::New);
     assert_eq!(wrong.unwrap_err().to_string(), "tmpfs gives no block devices");
@@ -142,6 +154,35 @@ fn r14_data_that_is_gone_is_said_to_be_gone_and_not_made_anew() {
     let host = Host::new();
     ready(&host.paths, &id(), &host.goal(Provider::Tmpfs, StorageKind::Filesystem), Data::Kept)
         .unwrap();
+}
+
+#[test]
+fn r14_an_image_that_is_renamed_or_removed_while_it_is_used_leaves_nothing_behind() {
+    if !root_only() {
+        return;
+    }
+    for kind in [StorageKind::Filesystem, StorageKind::Block] {
+        for renamed in [true, false] {
+            let host = Host::new();
+            let goal = host.goal(Provider::Loop, kind);
+            let made = ready(&host.paths, &id(), &goal, Data::New).unwrap();
+            let image = host.paths.backing(&id()).with_extension("img");
+            let device = loop_device::find(&image).unwrap().unwrap();
+            let there = Path::new("/sys/block").join(device.file_name().unwrap()).join("loop");
+            assert!(there.exists());
+            if renamed {
+                fs::rename(&image, image.with_extension("away")).unwrap();
+            } else {
+                fs::remove_file(&image).unwrap();
+            }
+            if kind == StorageKind::Filesystem {
+                assert_eq!(ready(&host.paths, &id(), &goal, Data::Kept).unwrap(), made);
+            }
+            release(&host.paths, &id(), false).unwrap();
+            assert_eq!(host.mounts(), 0);
+            comes(&format!("{kind:?}, renamed: {renamed}: free"), || !there.exists());
+        }
+    }
 }
 
 #[test]

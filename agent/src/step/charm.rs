@@ -7,7 +7,8 @@
 //!
 //! Each rename is whole, so a script that runs keeps its file; what the charm made itself was never
 //! listed and stays. Started again at any point it comes to the same end; the marker file says
-//! whether it did.
+//! whether it did, and says so only when everything is on disk: after a power cut a file may have its
+//! name and none of its bytes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,6 +28,7 @@ use thiserror::Error;
 
 use super::StepError;
 use crate::fetch::{self, blocking};
+use crate::paths::remove;
 use crate::unit::Unit;
 
 const DEPLOYING: &str = ".juju-deploying";
@@ -38,6 +40,8 @@ enum DeployError {
     Archive(#[source] ArchiveError),
     #[error("the archive is not a charm")]
     Charm(#[source] muster_charms::charm::CharmError),
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -68,6 +72,7 @@ pub(super) async fn deploy(unit: &mut Unit, goal: &CharmGoal) -> Result<(), Step
         kept: kept_path(&paths.private(&name)),
         laying: paths.private(&name).join("charm-laying.json"),
         reader: unit.world.settings.reader.clone(),
+        sync,
     };
     let done = blocking(move || work.deploy(&archive, &wanted)).await?;
     drop(held);
@@ -102,6 +107,8 @@ struct Work {
     /// What a deploy that did not come to its end may have laid; none after one that did.
     laying: PathBuf,
     reader: Reader,
+    /// Brings all that was written to the charm's file system to disk.
+    sync: fn(&Path) -> io::Result<()>,
 }
 
 impl Work {
@@ -110,8 +117,7 @@ impl Work {
             let path = path.to_owned();
             move |source| DeployError::Write { path, source }
         };
-        let old: Option<Kept> =
-            fs::read(&self.kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let old: Option<Kept> = read(&self.kept)?;
         let marker = self.charm.join(DEPLOYING);
         // Another revision of a resource: the files are those that are there, unless another charm
         // was half laid over them.
@@ -119,7 +125,7 @@ impl Work {
             && self.charm.join(DEPLOYED).exists()
             && !marker.exists()
         {
-            remove_any(&self.laying).map_err(write(&self.laying))?;
+            remove(&self.laying).map_err(write(&self.laying))?;
             return Ok(Arc::new(old.charm.clone()));
         }
         let opened = Archive::open(archive).map_err(DeployError::Archive)?;
@@ -137,18 +143,20 @@ impl Work {
         let marker = self.charm.join(DEPLOYING);
         fs::write(&marker, format!("{}\n", goal.url)).map_err(write(&marker))?;
         let fresh = self.folder.join(".charm-new");
-        remove_any(&fresh).map_err(write(&fresh))?;
+        remove(&fresh).map_err(write(&fresh))?;
         // Its files are moved to their places, and synced there.
         let (limits, expected) = (Limits::charm(), Some(goal.digest));
         let how = Unpack { limits, strip: 0, expected, durable: false };
         self.reader.unpack(&opened, &fresh, &how).map_err(DeployError::Archive)?;
         let listing: BTreeMap<String, ItemKind> =
             inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
-        let mut there = self.laid().map_err(write(&self.laying))?;
+        let laid: Option<BTreeMap<String, char>> = read(&self.laying)?;
+        // What deploys that did not come to their end may have laid, beside what is kept.
+        let mut there = laid.unwrap_or_default();
         there.extend(old.iter().flat_map(|old| old.listing.clone()));
         for path in muster_charms::upgrade::removals(&kinds(&there), &listing) {
             let path = self.charm.join(path);
-            remove_any(&path).map_err(write(&path))?;
+            remove(&path).map_err(write(&path))?;
         }
         let words: BTreeMap<String, char> =
             listing.iter().map(|(path, kind)| (path.clone(), word(*kind))).collect();
@@ -162,23 +170,17 @@ impl Work {
         fs::write(&revision, goal.url.revision.to_string()).map_err(write(&revision))?;
         let kept = Kept { digest: goal.digest, charm, listing: words };
         save(&self.kept, &kept).map_err(write(&self.kept))?;
-        remove_any(&fresh).map_err(write(&fresh))?;
+        remove(&fresh).map_err(write(&fresh))?;
+        // Until all of it is on disk the marker stays, and whoever starts again lays everything anew:
+        // a sync that failed is not to be tried once more (R1).
+        (self.sync)(&self.charm).map_err(write(&self.charm))?;
         let done = self.charm.join(DEPLOYED);
         fs::rename(&marker, &done).map_err(write(&done))?;
         fs::File::open(&self.charm)
-            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
+            .and_then(|folder| folder.sync_all())
             .map_err(write(&self.charm))?;
-        remove_any(&self.laying).map_err(write(&self.laying))?;
+        remove(&self.laying).map_err(write(&self.laying))?;
         Ok(Arc::new(kept.charm))
-    }
-
-    /// What deploys that did not come to their end may have laid beside what is kept.
-    fn laid(&self) -> io::Result<BTreeMap<String, char>> {
-        match fs::read(&self.laying) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Moves each item of the new charm to its place. Folders come before what lies in them.
@@ -189,9 +191,9 @@ impl Work {
             let is_folder = there.as_ref().is_ok_and(fs::Metadata::is_dir);
             let done = match listed {
                 Listed::Folder if is_folder => Ok(()),
-                Listed::Folder => remove_any(&to).and_then(|()| fs::create_dir(&to)),
+                Listed::Folder => remove(&to).and_then(|()| fs::create_dir(&to)),
                 Listed::File { .. } | Listed::Link { .. } => {
-                    let cleared = if is_folder { fs::remove_dir_all(&to) } else { Ok(()) };
+                    let cleared = if is_folder { remove(&to) } else { Ok(()) };
                     cleared.and_then(|()| fs::rename(&from, &to))
                 }
             };
@@ -251,6 +253,20 @@ fn from_word(word: char) -> ItemKind {
     }
 }
 
+fn sync(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
+}
+
+/// What was saved at `path`; none only where nothing was (R12).
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, DeployError> {
+    let wrong = |source| DeployError::Read { path: path.to_owned(), source };
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|error| wrong(error.into()))?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(error)),
+    }
+}
+
 fn save(path: &Path, kept: &impl Serialize) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let bytes = serde_json::to_vec(kept)?;
@@ -260,11 +276,5 @@ fn save(path: &Path, kept: &impl Serialize) -> io::Result<()> {
     fs::rename(fresh, path)
 }
 
-fn remove_any(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    }
-}
+#[cfg(test)]
+mod tests;

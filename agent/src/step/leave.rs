@@ -6,7 +6,7 @@ use muster_resolver::{Progress, StorageSeen};
 use super::StepError;
 use crate::fetch::blocking;
 use crate::mount;
-use crate::paths::remove_folder;
+use crate::paths::remove;
 use crate::unit::Unit;
 
 pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
@@ -26,6 +26,13 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
         })
         .collect();
     for (id, destroy) in kept {
+        // It may have been given to another unit while this one did not hear of it, or had no word
+        // left for it: what was taken from here is not to be taken from there (R14).
+        if held_by_another(unit, &id) {
+            unit.local.unmounted(&id, false);
+            unit.save()?;
+            continue;
+        }
         let (paths, name) = (unit.world.settings.paths.clone(), id.clone());
         let released = blocking(move || mount::release(&paths, &name, destroy)).await?;
         if let Err(error) = released {
@@ -35,7 +42,7 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
             unit.seen.storage.insert(id.clone(), StorageSeen::Trouble(why.clone(), again));
             return Err(StepError::Leave(why));
         }
-        unit.local.storage.entry(id).or_default().released = true;
+        unit.local.unmounted(&id, destroy);
         unit.save()?;
     }
     remove_folders(unit).await?;
@@ -43,11 +50,17 @@ pub(super) async fn leave(unit: &mut Unit) -> Result<(), StepError> {
     unit.save()
 }
 
+fn held_by_another(unit: &Unit, id: &StorageId) -> bool {
+    let goal = unit.world.goal.borrow();
+    let holder = goal.as_ref().and_then(|goal| goal.holder(id));
+    holder.is_some_and(|holder| *holder != unit.name)
+}
+
 /// Removes what charms and hooks know of a unit.
 pub(crate) async fn remove_folders(unit: &Unit) -> Result<(), StepError> {
     let paths = &unit.world.settings.paths;
     let folders = [paths.unit(&unit.name), paths.tools(&unit.name)];
-    blocking(move || folders.iter().try_for_each(|folder| remove_folder(folder)))
+    blocking(move || folders.iter().try_for_each(|folder| remove(folder)))
         .await?
         .map_err(|error| StepError::Leave(error.to_string()))
 }

@@ -27,15 +27,13 @@ pub(super) async fn mount(unit: &mut Unit, id: &StorageId) -> Result<(), StepErr
     };
     // Journalled before it is made, so that whatever is there is taken away in the end; and again
     // when it was ready once, from when on it is never made anew.
-    let local = unit.local.storage.entry(id.clone()).or_default();
-    local.made = true;
-    let data = if local.created || local.attached { Data::Kept } else { Data::New };
+    let data = if unit.local.mounting(id, &goal) { Data::Kept } else { Data::New };
     unit.save()?;
     let (paths, name) = (unit.world.settings.paths.clone(), id.clone());
     let made = blocking(move || mount::ready(&paths, &name, &goal, data)).await?;
     match made {
         Ok(ready) => {
-            unit.local.storage.entry(id.clone()).or_default().created = true;
+            unit.local.mounted(id);
             unit.save()?;
             let told = NowReport::Storage {
                 storage: id.clone(),
@@ -73,9 +71,7 @@ pub(super) async fn unmount(unit: &mut Unit, id: &StorageId) -> Result<(), StepE
     tell(unit, told).await?;
     unit.locations.remove(id);
     unit.seen.storage.remove(id);
-    let local = unit.local.storage.entry(id.clone()).or_default();
-    local.released = true;
-    local.created &= !destroy;
+    unit.local.unmounted(id, destroy);
     unit.save()
 }
 

@@ -138,3 +138,21 @@ async fn r7_a_goal_without_the_unit_takes_nothing_away() {
     assert_eq!(host.trace(), "leader-settings-changed");
     assert!(host.paths.charm(&unit()).join("metadata.yaml").exists());
 }
+
+/// R12
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r12_an_agent_that_starts_while_the_controllers_disk_is_full_hears_what_is_wanted() {
+    let mut host = Host::new(&CharmText::new());
+    host.start();
+    host.rest().await;
+    host.stop().await;
+    host.trace();
+    host.fake.fill(true);
+    host.unit(|goal| goal.trust = true);
+    host.start();
+    host.until_so("hook", || host.root().join("trace").exists()).await;
+    host.fake.fill(false);
+    host.rest().await;
+    assert_eq!(host.trace(), "leader-settings-changed, config-changed");
+    host.stop().await;
+}

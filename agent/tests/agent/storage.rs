@@ -38,6 +38,21 @@ async fn r14_an_image_that_is_gone_holds_the_unit_up_until_it_is_put_back() {
 
 /// R14
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_kept_storage_whose_data_is_gone_is_not_made_anew_for_the_next_unit() {
+    let mut host = Host::new(&CharmText::new());
+    storage(&host, 0, Provider::Loop);
+    // Another unit had it; the journal of this one knows nothing of that.
+    host.unit(|goal| goal.storage.values_mut().for_each(|storage| storage.created = true));
+    host.start();
+    let waits = host.rest().await;
+    assert!(waits.contains("data-0.img` is gone; put it back"), "{waits}");
+    assert_eq!(host.trace(), "", "`install` would begin anew beside what is put back");
+    assert!(!host.paths.backings().join("data-0.img").exists());
+    host.stop().await;
+}
+
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r14_a_unit_that_leaves_after_a_boot_lets_go_of_storage_that_is_mounted() {
     let mut charm = CharmText::new();
     charm.hook("data-storage-attached", "touch \"$JUJU_STORAGE_LOCATION/canary\"");
@@ -65,6 +80,38 @@ async fn r14_a_unit_that_leaves_after_a_boot_lets_go_of_storage_that_is_mounted(
     assert_eq!(std::fs::read_dir(host.paths.backings()).unwrap().count(), 0);
 }
 
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_a_unit_that_leaves_does_not_take_away_what_another_has_by_now() {
+    let mut host = Host::new(&CharmText::new());
+    storage(&host, 0, Provider::Rootfs);
+    host.start();
+    host.rest().await;
+    // Detached, and killed before the journal said so; meanwhile it was given to the next unit.
+    host.stop().await;
+    let next: muster_model::name::UnitName = "wiki/1".parse().unwrap();
+    host.fake.want(|goal| {
+        let unit = goal.units.get_mut(&crate::support::unit()).unwrap();
+        let mut other = unit.clone();
+        unit.storage.clear();
+        other.seq = muster_model::Seq::ZERO;
+        goal.units.insert(next.clone(), other);
+    });
+    host.start();
+    let at_rest = |report: &ReportBody| match report {
+        ReportBody::Rest { units, .. } => units.get(&next).is_some_and(String::is_empty),
+        _ => false,
+    };
+    host.until("rest of the other", |state| state.reports.iter().any(at_rest).then_some(())).await;
+    let place = host.paths.storage().join("data/0");
+    std::fs::write(place.join("canary"), "").unwrap();
+    host.unit(|goal| goal.life = Life::Dying);
+    let unit = crate::support::unit();
+    host.until("the end", |state| (!state.goal.units.contains_key(&unit)).then_some(())).await;
+    assert!(place.join("canary").exists(), "it was taken from the other");
+    host.stop().await;
+}
+
 fn storage(host: &Host, number: u32, provider: Provider) {
     host.unit(|goal| {
         goal.storage.insert(
@@ -72,6 +119,8 @@ fn storage(host: &Host, number: u32, provider: Provider) {
             StorageGoal {
                 life: Life::Alive,
                 destroy: false,
+                force: false,
+                created: false,
                 kind: StorageKind::Filesystem,
                 provider,
                 size_mib: 16,
@@ -180,6 +229,44 @@ async fn r14_kept_storage_is_destroyed_when_the_goal_names_it_and_then_only() {
     host.stop().await;
 }
 
+/// R14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r14_storage_that_cannot_be_destroyed_holds_up_no_other() {
+    let mut host = Host::new(&CharmText::new());
+    let ids: Vec<muster_model::name::StorageId> =
+        ["data/0", "data/1", "data/2"].map(|id| id.parse().unwrap()).into();
+    for id in &ids {
+        std::fs::create_dir_all(host.paths.backing(id).join("inner")).unwrap();
+    }
+    let foreign = host.paths.backing(&ids[0]).join("inner");
+    mount_memory(&foreign);
+    std::fs::write(foreign.join("file"), "").unwrap();
+    host.fake.want(|goal| goal.discard = ids.iter().cloned().collect());
+    host.start();
+    let told = host.until("word of the last", |state| {
+        let all: std::collections::BTreeMap<_, _> = state
+            .reports
+            .iter()
+            .filter_map(|report| match report {
+                ReportBody::Discarded { storage, trouble, .. } => Some((storage, trouble.clone())),
+                _ => None,
+            })
+            .collect();
+        (all.len() == 3).then(|| all.into_values().collect::<Vec<_>>())
+    });
+    let told = told.await;
+    assert!(told[0].contains("is still mounted"), "{told:?}");
+    assert_eq!(told[1..], ["", ""]);
+    assert!(foreign.join("file").exists(), "it is in another file system");
+    assert!(!host.paths.backing(&ids[2]).exists());
+    host.stop().await;
+}
+
+fn mount_memory(place: &std::path::Path) {
+    let (none, flags) = (None::<&str>, nix::mount::MsFlags::empty());
+    nix::mount::mount(Some("none"), place, Some("tmpfs"), flags, none).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
     let mut charm = CharmText::new();
@@ -195,6 +282,20 @@ async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
     let foreign = paths.juju.join("storage/other");
     std::fs::create_dir_all(&foreign).unwrap();
     std::fs::write(foreign.join("file"), "").unwrap();
+    // Logs are its own, also of units that have left; those beside them are not.
+    for name in ["unit-wiki-0.log.1", "unit-other-0.log"] {
+        std::fs::write(paths.logs.join(name), "").unwrap();
+    }
+    // Nor is an empty folder of another file system, be that bound there from beside.
+    let (memory, bound) = (paths.juju.join("storage/memory"), paths.juju.join("storage/bound"));
+    let share = host.root().join("share");
+    for folder in [&memory, &bound, &share.join("spool")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    mount_memory(&memory);
+    std::fs::create_dir(memory.join("spool")).unwrap();
+    let bind = nix::mount::MsFlags::MS_BIND;
+    nix::mount::mount(Some(&share), &bound, None::<&str>, bind, None::<&str>).unwrap();
     // Another machine's agent is none of our business; nor is one that never was.
     let (own, other) = (("3", host.model()), ("4", host.model()));
     let who = |(machine, model): (&str, muster_model::name::ModelId)| {
@@ -216,10 +317,17 @@ async fn r14_what_an_agent_left_goes_and_kept_data_is_put_aside_and_named() {
         names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(left(&paths.muster), ["kept"]);
+    assert_eq!(left(&paths.logs), ["unit-other-0.log"]);
     assert_eq!(left(&paths.juju), ["storage"], "what somebody else put there stays");
-    assert_eq!(left(&paths.juju.join("storage")), ["other"]);
+    assert!(memory.join("spool").exists() && bound.join("spool").exists());
+    nix::mount::umount(&memory).unwrap();
+    nix::mount::umount(&bound).unwrap();
+    std::fs::remove_dir_all(&share).unwrap();
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!table.contains(host.root().to_str().unwrap()), "something is still mounted");
     // Once more: nothing is left to do.
     assert_eq!(purge(who(own)).await.unwrap(), Vec::<std::path::PathBuf>::new());
+    let mut beside = left(&paths.juju.join("storage"));
+    beside.sort();
+    assert_eq!(beside, ["bound", "memory", "other"]);
 }

@@ -124,6 +124,8 @@ impl Host {
                 logs: Vec::new(),
                 lease: Duration::from_secs(60),
                 down: false,
+                known: false,
+                full: false,
                 refuse: None,
                 refuse_machine: 0,
                 snapshots: 0,

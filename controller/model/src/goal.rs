@@ -60,6 +60,15 @@ pub struct Goal {
     pub tasks: Vec<TaskGoal>,
 }
 
+impl Goal {
+    /// The unit that has a storage, if one of this machine has it.
+    #[must_use]
+    pub fn holder(&self, storage: &StorageId) -> Option<&UnitName> {
+        let mut units = self.units.iter();
+        units.find(|(_, unit)| unit.storage.contains_key(storage)).map(|(name, _)| name)
+    }
+}
+
 /// How a model is set, as far as agents care.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -194,6 +203,12 @@ pub struct StorageGoal {
     /// Whether its data is destroyed once it was taken.
     #[serde(default)]
     pub destroy: bool,
+    /// Once dying: whether it goes also where its hook cannot run, or fails.
+    #[serde(default)]
+    pub force: bool,
+    /// Whether some unit had it ready once: then it holds data, and is never made anew (R14).
+    #[serde(default)]
+    pub created: bool,
     /// A file system or a device.
     pub kind: StorageKind,
     /// How it is made.

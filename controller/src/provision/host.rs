@@ -27,7 +27,7 @@ pub(super) fn start(
     config: &str,
 ) -> Result<(), ProvisionError> {
     fs::create_dir_all(folder).map_err(at("make the folder of"))?;
-    if running(folder).is_some() {
+    if running(folder).map_err(at("look for"))?.is_some() {
         return Ok(());
     }
     let write = |name: &str, text: &str| {
@@ -48,14 +48,16 @@ pub(super) fn start(
         .process_group(0)
         .spawn()
         .map_err(at("start"))?;
-    // It outlives a controller that starts again, and is found by this file.
-    write("pid", &child.id().to_string())
+    // It outlives a controller that starts again, which finds it by its configuration: a note of its
+    // number would be lost with a controller that is killed before it is written.
+    tracing::debug!(pid = child.id(), "the agent of this host is started");
+    Ok(())
 }
 
 /// Ends the agent of this host, takes away what it left and forgets its folder. Answers where the
 /// data of kept storage is, which stays (reliability document, R14).
 pub(super) fn stop(folder: &Path, agent: &Path) -> Result<Vec<String>, ProvisionError> {
-    if let Some(pid) = running(folder) {
+    while let Some(pid) = running(folder).map_err(at("look for"))? {
         end(pid).map_err(at("end"))?;
     }
     let kept = clear_up(folder, agent).map_err(at("clear up after"))?;
@@ -117,14 +119,36 @@ fn clear_up(folder: &Path, agent: &Path) -> io::Result<Vec<String>> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
-/// The agent that the folder's note names, if it runs and is one.
-fn running(folder: &Path) -> Option<Pid> {
-    let text = fs::read_to_string(folder.join("pid")).ok()?;
-    let pid: i32 = text.trim().parse().ok()?;
-    let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+/// The agent that runs with the configuration in the folder, if one does.
+fn running(folder: &Path) -> io::Result<Option<Pid>> {
     let config = folder.join("agent.toml");
-    let own = String::from_utf8_lossy(&command).contains(&*config.to_string_lossy());
-    own.then(|| Pid::from_raw(pid)).flatten()
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        if is_agent(pid, &config) {
+            found.push(pid);
+        }
+    }
+    // What an agent has begun to start looks like it until it has become its own program.
+    let first =
+        found.iter().find(|pid| parent(**pid).is_none_or(|parent| !found.contains(&parent)));
+    Ok(first.and_then(|pid| Pid::from_raw(*pid)))
+}
+
+/// Whether a process is an agent with that configuration. One that has ended is none.
+fn is_agent(pid: i32, config: &Path) -> bool {
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+    let config = config.as_os_str().as_encoded_bytes();
+    let asked = words.windows(2).any(|pair| *pair == [b"--config".as_slice(), config]);
+    asked && !words.contains(&b"--purge".as_slice())
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in the second field may hold blanks; it ends with the last bracket.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -145,6 +169,37 @@ trap 'sleep 0.2; touch \"$folder/ended\"; exit 0' TERM
 touch \"$folder/ready\"
 while :; do sleep 0.05; done
 ";
+
+    #[test]
+    fn r14_an_agent_is_found_by_whoever_knows_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let agent = root.path().join("agent");
+        fs::write(&agent, AGENT).unwrap();
+        fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+        let folder = root.path().join("one");
+        let model: ModelId = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+        let whose = (model, MachineId(4));
+        // A controller that was killed as soon as the agent was there: nothing was noted of it.
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("agent.toml"), "").unwrap();
+        fs::write(folder.join("machine"), format!("{model}/4")).unwrap();
+        let mut first = Command::new(&agent)
+            .arg("--config")
+            .arg(folder.join("agent.toml"))
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        while !folder.join("ready").exists() {
+            std::thread::yield_now();
+        }
+        let id = || running(&folder).unwrap().map(|pid| pid.as_raw_nonzero().get());
+        let pid = i32::try_from(first.id()).unwrap();
+        assert_eq!(id(), Some(pid));
+        start(&folder, &agent, whose, "").unwrap();
+        assert_eq!(id(), Some(pid), "a second agent is started beside it");
+        assert_eq!(stop(&folder, &agent).unwrap(), [format!("/kept/of/{model}/4")]);
+        assert!(first.wait().unwrap().success());
+    }
 
     #[test]
     fn r14_an_agent_has_ended_before_what_it_left_is_taken_away() {

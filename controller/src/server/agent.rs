@@ -60,8 +60,8 @@ pub(super) fn after(address: &http::Uri) -> Result<Revision, Failure> {
     Ok(after)
 }
 
-/// Holds the poll until the machine was touched after the revision that the agent has seen, or for
-/// a while. The machine is heard as long as it is held, and its lease is renewed by the answer.
+/// Holds the poll until the machine was touched after the revision that the agent has seen, and its
+/// facts are known, or for a while. The machine is heard as long as it is held, and its lease is renewed by the answer.
 pub(super) async fn goal(
     app: &App,
     session: &Session,
@@ -73,6 +73,7 @@ pub(super) async fn goal(
         // Its leads may be given away at this very moment: what it is told of them, and the lease
         // that it gets, is as of after that (R10).
         app.ledger.pass().await?;
+        app.hearing.returned(model, machine);
     }
     let present = app.ledger.estate().revision();
     let mut touched = app.ledger.wakers().follow(model, machine, present);
@@ -81,15 +82,11 @@ pub(super) async fn goal(
         touched.borrow_and_update();
         session.stands(app)?;
         let estate = app.ledger.estate();
-        let newest = estate.model(model).map(|model| model.touched_machine(machine));
-        let Some(newest) = newest else {
+        let Some(there) = estate.model(model).filter(|model| model.machine(machine).is_some())
+        else {
             return Err(Failure::refused(Refusal::not_found("machine", machine)));
         };
-        if newest > after {
-            let goal = estate.model(model).and_then(|m| m.goal(machine, estate.revision()));
-            let Some(goal) = goal else {
-                return Err(Failure::refused(Refusal::not_found("machine", machine)));
-            };
+        if let Some(goal) = there.newer_goal(machine, after, estate.revision()) {
             drop(held);
             return Ok(leased(json(&goal)));
         }

@@ -17,7 +17,8 @@ use muster_resources::Digest;
 
 use crate::common::{Fake, House, refused, until};
 
-fn facts(machine: MachineId) -> ReportBody {
+/// What an agent says of a machine when it starts.
+pub(crate) fn facts(machine: MachineId) -> ReportBody {
     let facts = FactsReport {
         hostname: format!("m{machine}"),
         addresses: Vec::new(),
@@ -31,7 +32,7 @@ fn facts(machine: MachineId) -> ReportBody {
 }
 
 impl Fake {
-    async fn tell(&self, body: ReportBody) {
+    pub(crate) async fn tell(&self, body: ReportBody) {
         self.agent.report(&Report { model: self.model, body }).await.unwrap();
     }
 
@@ -50,6 +51,9 @@ async fn a_change_wakes_the_machine_that_it_concerns_and_no_other() {
     let model = house.model("one").await;
     let (one, two) = (house.machine(model).await, house.machine(model).await);
     house.hello(model, &[&one]).await;
+    for machine in [&one, &two] {
+        machine.tell(facts(machine.machine)).await;
+    }
     let at = |goal: Option<muster_model::Goal>| goal.unwrap().revision;
     let (first, _) = one.agent.goal(Revision::ZERO).await.unwrap();
     let (second, _) = two.agent.goal(Revision::ZERO).await.unwrap();
@@ -71,6 +75,23 @@ async fn a_change_wakes_the_machine_that_it_concerns_and_no_other() {
     let (nothing, lease) = slept.unwrap();
     assert!(nothing.is_none(), "the other machine was woken");
     assert!(lease.is_some(), "an empty answer renews it too");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_is_given_a_goal_once_its_facts_are_known() {
+    let house = House::tuned(|settings| settings.times.poll = Duration::from_millis(300)).await;
+    let model = house.model("one").await;
+    let one = house.machine(model).await;
+    house.hello(model, &[&one]).await;
+    let (goal, _) = one.agent.goal(Revision::ZERO).await.unwrap();
+    assert!(goal.is_none(), "its unit may go without anybody asking it");
+    let told = async { one.tell(facts(one.machine)).await };
+    let (polled, ()) = tokio::join!(one.agent.goal(Revision::ZERO), told);
+    let goal = match polled.unwrap().0 {
+        Some(goal) => goal,
+        None => one.agent.goal(Revision::ZERO).await.unwrap().0.unwrap(),
+    };
+    assert!(goal.units.contains_key(&unit("hello/0")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

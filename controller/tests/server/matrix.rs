@@ -104,6 +104,9 @@ async fn world() -> World {
     let own: Fake = house.machine(model).await;
     let beside = house.machine(model).await;
     let far = house.machine(elsewhere).await;
+    for machine in [&own, &beside, &far] {
+        machine.tell(crate::agents::facts(machine.machine)).await;
+    }
     house.hello(model, &[&own]).await;
     tokens.extend([own.token, beside.token, far.token].map(Some));
     let (_, charm, _) = house.packed(&shipped("hello"));

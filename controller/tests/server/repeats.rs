@@ -136,8 +136,10 @@ async fn s04_a_join_token_is_good_once_among_a_hundred() {
         let winner = &winners[0];
         let again = house.agent(&join).enrol(winner.hash()).await.unwrap();
         assert_eq!(again.machine, MachineId(0));
-        let (goal, _) =
-            house.agent(winner.expose()).goal(muster_model::Revision::ZERO).await.unwrap();
+        let own = house.agent(winner.expose());
+        let body = crate::agents::facts(again.machine);
+        own.report(&muster_model::Report { model: again.model, body }).await.unwrap();
+        let (goal, _) = own.goal(muster_model::Revision::ZERO).await.unwrap();
         assert_eq!(goal.unwrap().machine, MachineId(0));
         let late = house.agent(&join).enrol(identity::mint().unwrap().hash()).await;
         assert!(matches!(late, Err(CallError::Unauthenticated(_))), "{late:?}");

@@ -66,6 +66,8 @@ pub struct Host {
     pub(crate) lock: Option<UnitName>,
     /// Data on disk.
     pub(crate) disk: BTreeSet<StorageId>,
+    /// Data that was lost.
+    pub(crate) lost: BTreeSet<StorageId>,
     /// What is mounted.
     pub(crate) mounts: BTreeSet<StorageId>,
     gone: BTreeSet<UnitName>,
@@ -92,6 +94,7 @@ impl Host {
             charms: BTreeMap::new(),
             lock: None,
             disk: BTreeSet::new(),
+            lost: BTreeSet::new(),
             mounts: BTreeSet::new(),
             gone: BTreeSet::new(),
             tasks: BTreeSet::new(),
@@ -219,20 +222,16 @@ impl World {
             host.enrolled = true;
             return Ok(true);
         }
-        if !host.told {
-            let facts = Box::new(facts(at, &host.boot()));
-            match self.tell(at, host, ReportBody::Facts { machine: at.1, facts })? {
-                // What was decided before it was known to be there may have counted on its absence.
-                Ok(receipt) => host.floor = host.floor.max(receipt.revision),
-                Err(refusal) => {
-                    let what = format!("the facts of {} are refused: {refusal}", at.1);
-                    return Err(Broken(what).into());
-                }
-            }
-            host.told = true;
+        // The two do not wait for one another (R12).
+        if !self.random.happens(self.faults.lag) && self.poll(at, host) {
             return Ok(true);
         }
-        if !self.random.happens(self.faults.lag) && self.poll(at, host) {
+        if !host.told {
+            let facts = Box::new(facts(at, &host.boot()));
+            if let Err(refusal) = self.tell(at, host, ReportBody::Facts { machine: at.1, facts })? {
+                return Err(Broken(format!("the facts of {} are refused: {refusal}", at.1)).into());
+            }
+            host.told = true;
             return Ok(true);
         }
         let Some(goal) = &host.goal else { return Ok(false) };
@@ -349,9 +348,8 @@ impl World {
 
 /// The goal of a machine, if it was touched after that revision.
 pub(crate) fn newer(from: &Estate, at: At, after: Revision) -> Option<Goal> {
-    let model = from.model(at.0)?;
-    let fresh = from.revision() > after && model.touched_machine(at.1) > after;
-    if fresh { model.goal(at.1, from.revision()) } else { None }
+    let model = from.model(at.0).filter(|_| from.revision() > after)?;
+    model.newer_goal(at.1, after, from.revision())
 }
 
 fn facts(at: At, boot: &str) -> FactsReport {

@@ -15,8 +15,24 @@ use super::{At, Broken, World};
 
 /// How long a storage in trouble is left alone.
 const AGAIN: Duration = Duration::from_secs(10);
+const FULL: &str = "the disk is full";
 
 impl World {
+    /// The data of a storage is lost: a disk that was not put back, or a file removed by hand.
+    ///
+    /// # Panics
+    /// If the machine is not there.
+    pub fn lose(&mut self, at: At, id: &StorageId) {
+        let host = self.hosts.get_mut(&at).expect("the machine is there");
+        host.disk.remove(id);
+        host.lost.insert(id.clone());
+        // Whoever used it finds out when it looks again.
+        host.mounts.remove(id);
+        for unit in host.units.values_mut() {
+            unit.seen.storage.remove(id);
+        }
+    }
+
     pub(crate) fn mount(
         &mut self,
         at: At,
@@ -25,16 +41,20 @@ impl World {
         unit: &mut Unit,
         id: &StorageId,
     ) -> Result<bool, Stop> {
-        unit.local.storage.entry(id.clone()).or_default().made = true;
+        let goal = host.goal.as_ref().and_then(|goal| goal.units.get(name)?.storage.get(id));
+        let Some(goal) = goal else { return Ok(false) };
+        let kept = unit.local.mounting(id, goal);
         self.save(host, name, unit)?;
         if self.random.happens(self.faults.trouble) {
-            return self.trouble(at, host, name, unit, id);
+            return self.trouble(at, host, name, unit, id, FULL);
         }
-        let local = unit.local.storage.entry(id.clone()).or_default();
-        if (local.created || local.attached) && !host.disk.contains(id) {
+        if kept && host.lost.contains(id) {
+            return self.trouble(at, host, name, unit, id, "the data is gone");
+        }
+        if kept && !host.disk.contains(id) {
             return Err(Broken(format!("R14: the data of {id} is gone from {name}")).into());
         }
-        local.created = true;
+        unit.local.mounted(id);
         host.disk.insert(id.clone());
         host.mounts.insert(id.clone());
         self.save(host, name, unit)?;
@@ -53,7 +73,7 @@ impl World {
         id: &StorageId,
     ) -> Result<bool, Stop> {
         if self.random.happens(self.faults.trouble) {
-            return self.trouble(at, host, name, unit, id);
+            return self.trouble(at, host, name, unit, id, FULL);
         }
         let goal = host.goal.as_ref().and_then(|goal| goal.units.get(name)?.storage.get(id));
         let destroy = goal.is_some_and(|goal| goal.destroy && goal.life != Life::Alive);
@@ -62,13 +82,11 @@ impl World {
         }
         // Memory holds nothing once it is unmounted.
         let memory = goal.is_some_and(|goal| goal.provider == Provider::Tmpfs);
-        release(host, id, destroy || memory);
+        release(host, name, id, destroy || memory)?;
         let told = storage_now(id, StorageState::Detached, "");
         let _refused = self.tell_now(at, host, name, told)?;
         unit.seen.storage.remove(id);
-        let local = unit.local.storage.entry(id.clone()).or_default();
-        local.released = true;
-        local.created &= !destroy;
+        unit.local.unmounted(id, destroy);
         self.save(host, name, unit)?;
         Ok(true)
     }
@@ -80,11 +98,12 @@ impl World {
         name: &UnitName,
         unit: &mut Unit,
         id: &StorageId,
+        why: &str,
     ) -> Result<bool, Stop> {
         let again = self.now + AGAIN;
-        let seen = StorageSeen::Trouble("the disk is full".to_owned(), again);
+        let seen = StorageSeen::Trouble(why.to_owned(), again);
         unit.seen.storage.insert(id.clone(), seen);
-        let told = storage_now(id, StorageState::Error, "the disk is full");
+        let told = storage_now(id, StorageState::Error, why);
         let _refused = self.tell_now(at, host, name, told)?;
         Ok(true)
     }
@@ -102,14 +121,20 @@ impl World {
         let made = unit.local.storage.iter().filter(|(_, local)| local.made && !local.released);
         let kept: Vec<StorageId> = made.map(|(id, _)| id.clone()).collect();
         for id in kept {
+            let holder = host.goal.as_ref().and_then(|goal| goal.holder(&id));
+            if holder.is_some_and(|holder| holder != name) {
+                unit.local.unmounted(&id, false);
+                self.save(host, name, unit)?;
+                continue;
+            }
             let goal = host.goal.as_ref().and_then(|goal| goal.units.get(name)?.storage.get(&id));
             let destroy = goal.is_some_and(|goal| goal.destroy);
             if destroy {
                 self.may_go(at, &id)?;
             }
             let memory = goal.is_some_and(|goal| goal.provider == Provider::Tmpfs);
-            release(host, &id, destroy || memory);
-            unit.local.storage.entry(id).or_default().released = true;
+            release(host, name, &id, destroy || memory)?;
+            unit.local.unmounted(&id, destroy);
             self.save(host, name, unit)?;
         }
         unit.local.progress = Progress::Left;
@@ -119,7 +144,7 @@ impl World {
     /// Destroys the data of a storage that no unit has, as the goal says, and tells it.
     pub(crate) fn discard(&mut self, at: At, host: &mut Host, id: StorageId) -> Result<(), Stop> {
         let trouble = self.random.happens(self.faults.trouble);
-        let trouble = if trouble { "the disk is full".to_owned() } else { String::new() };
+        let trouble = if trouble { FULL.to_owned() } else { String::new() };
         if trouble.is_empty() {
             self.may_go(at, &id)?;
             host.disk.remove(&id);
@@ -156,11 +181,19 @@ impl World {
     }
 }
 
-fn release(host: &mut Host, id: &StorageId, destroy: bool) {
+/// Takes a storage from wherever it is mounted; never from another unit that uses it (R14).
+fn release(host: &mut Host, name: &UnitName, id: &StorageId, destroy: bool) -> Result<(), Broken> {
+    let holder = host.goal.as_ref().and_then(|goal| goal.holder(id)).filter(|other| *other != name);
+    let other = holder.and_then(|other| Some((other, host.units.get(other)?)));
+    let ready = Some(&StorageSeen::Ready);
+    if let Some((other, _)) = other.filter(|(_, unit)| unit.seen.storage.get(id) == ready) {
+        return Err(Broken(format!("R14: {name} takes {id} away from {other}")));
+    }
     host.mounts.remove(id);
     if destroy {
         host.disk.remove(id);
     }
+    Ok(())
 }
 
 fn storage_now(id: &StorageId, state: StorageState, message: &str) -> NowReport {

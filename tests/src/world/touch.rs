@@ -49,8 +49,8 @@ impl World {
     }
 }
 
-/// What concerns agents of the goals of a model. The number of a unit's last report and its ports
-/// are its own doing: it knows them before the controller does. What an application said in a
+/// What concerns agents of the goals of a model. The number of a unit's last report, its ports
+/// and what is ready of its storage are its own doing: it knows them before the controller does. What an application said in a
 /// relation only its leader may read, who said it; the next leader hears of it by becoming one.
 fn goals(estate: &Estate, id: ModelId) -> BTreeMap<MachineId, Goal> {
     let Some(model) = estate.model(id) else { return BTreeMap::new() };
@@ -60,6 +60,7 @@ fn goals(estate: &Estate, id: ModelId) -> BTreeMap<MachineId, Goal> {
         for unit in goal.units.values_mut() {
             unit.seq = Seq::ZERO;
             unit.ports.clear();
+            unit.storage.values_mut().for_each(|storage| storage.created = false);
             for relation in unit.relations.values_mut() {
                 relation.own_application_version = muster_model::Version::ZERO;
             }

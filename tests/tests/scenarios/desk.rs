@@ -60,6 +60,21 @@ impl Desk {
                 self.world.cut_off((self.current, machine), span);
                 Ok(String::new())
             }
+            ["late"] => {
+                self.world.faults.late_upkeep = 1000;
+                Ok(String::new())
+            }
+            ["prompt"] => {
+                self.world.faults.late_upkeep = 0;
+                self.world.upkeep().map(|()| String::new())
+            }
+            ["lose", storage] => {
+                let storage = named(storage);
+                let record = self.model().storage(&storage).expect("the storage is there");
+                let machine = record.machine.expect("it was on a machine");
+                self.world.lose((self.current, machine), &storage);
+                Ok(String::new())
+            }
             ["status"] => Ok(self.status()),
             ["hooks", units @ ..] => Ok(self.hooks(units)),
             ["model", name] => {

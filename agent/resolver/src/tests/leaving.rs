@@ -103,6 +103,27 @@ fn r14_storage_that_goes_alone_is_mounted_again_too() {
 }
 
 #[test]
+fn r14_storage_that_was_given_back_and_cannot_be_mounted_can_be_taken_once_more() {
+    let mut story = settled();
+    let live = |story: &mut Story, life| {
+        story.goal.storage.values_mut().for_each(|storage| storage.life = life);
+    };
+    live(&mut story, Life::Dying);
+    assert_eq!(story.settle(), "data-storage-detaching data/0, [unmount data/0]");
+    // Given back before the next report, when the journal still knows of the first time.
+    live(&mut story, Life::Alive);
+    story.fails.insert("mount".into());
+    assert_eq!(story.settle(), "[mount data/0] | storage data/0: no loop device is free");
+    live(&mut story, Life::Dying);
+    story.now = story.now + std::time::Duration::from_secs(11);
+    assert_eq!(story.settle(), "[unmount data/0]");
+    // And what was mounted again, and never attached, is known to be there when the unit goes.
+    live(&mut story, Life::Alive);
+    story.until("data-storage-attached data/0");
+    assert!(story.local.storage.values().all(|local| local.made && !local.released));
+}
+
+#[test]
 fn installed_but_not_started_there_is_no_stop() {
     let mut story = Story::leader();
     story.until("config-changed");

@@ -20,7 +20,7 @@ enum Event {
     Leave(u32, u8),
     Unrelate(u32),
     Storage(u8),
-    Detach(u8),
+    Detach(u8, bool),
     Resolve(bool),
     Action(u32),
     Wait,
@@ -35,6 +35,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just("db-relation-joined"),
         Just("db-relation-broken"),
         Just("data-storage-attached"),
+        Just("data-storage-detaching"),
         Just("upgrade-charm"),
         Just("stop"),
         Just("deploy"),
@@ -54,7 +55,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (1u32..4, 0u8..3).prop_map(|(id, n)| Event::Leave(id, n)),
         1 => (1u32..4).prop_map(Event::Unrelate),
         1 => (0u8..3).prop_map(Event::Storage),
-        1 => (0u8..3).prop_map(Event::Detach),
+        1 => (0u8..3, any::<bool>()).prop_map(|(number, force)| Event::Detach(number, force)),
         1 => any::<bool>().prop_map(Event::Resolve),
         1 => (1u32..9).prop_map(Event::Action),
         1 => Just(Event::Wait),
@@ -127,10 +128,11 @@ fn play(story: &mut Story, event: &Event, ran: &mut Vec<String>) {
                 story.storage(&id);
             }
         }
-        Event::Detach(number) => {
+        Event::Detach(number, force) => {
             let id = format!("data/{number}").parse().unwrap();
             if let Some(storage) = story.goal.storage.get_mut(&id) {
                 storage.life = Life::Dying;
+                storage.force |= force;
             }
         }
         Event::Resolve(retry) => story.resolve(retry),

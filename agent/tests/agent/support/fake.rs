@@ -37,6 +37,10 @@ pub(crate) struct State {
     pub(crate) lease: Duration,
     /// Nobody answers.
     pub(crate) down: bool,
+    /// The machine's facts were told once.
+    pub(crate) known: bool,
+    /// Its disk is full: it answers, and takes no report.
+    pub(crate) full: bool,
     /// The next commit whose effects are not empty is refused with this.
     pub(crate) refuse: Option<String>,
     /// So many reports of the machine itself are refused, whatever they say.
@@ -60,10 +64,18 @@ impl Fake {
         });
     }
 
+    /// Whether its disk is full.
+    pub(crate) fn fill(&self, full: bool) {
+        self.change(|state| state.full = full);
+    }
+
     fn answer(&self, report: &Report) -> Result<Receipt, ControllerError> {
         self.change(|state| {
             if state.down {
                 return Err(ControllerError::Passing(Box::from("down")));
+            }
+            if state.full {
+                return Err(ControllerError::Passing(Box::from("the disk is full")));
             }
             let mut receipt = Receipt { revision: state.goal.revision, ..Receipt::default() };
             match &report.body {
@@ -145,6 +157,7 @@ impl Fake {
                     }
                     receipt.leader_settings = state.leader_settings.0;
                 }
+                ReportBody::Facts { .. } => state.known = true,
                 _ => {}
             }
             state.reports.push(report.body.clone());
@@ -168,7 +181,8 @@ impl Controller for Fake {
                     if state.down {
                         return Err(ControllerError::Passing(Box::from("down")));
                     }
-                    if state.goal.revision > after {
+                    // Who is not known to be there is given nothing to do.
+                    if state.goal.revision > after && state.known {
                         return Ok(Polled {
                             goal: Some(state.goal.clone()),
                             lease: Some(sent + state.lease),

@@ -117,7 +117,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         usage: Usage {
             flags: &[
                 &[
-                    Flag::switch(&["force"], "Do not wait for hooks."),
+                    Flag::switch(&["force"], "Also if its hook fails or cannot run."),
                     Flag::switch(&["no-wait"], "With --force: do not wait between steps."),
                 ],
                 MODEL,

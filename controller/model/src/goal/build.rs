@@ -11,8 +11,8 @@ use crate::life::Life;
 use crate::model::Model;
 use crate::name::{MachineId, OptionName, StorageId, UnitName};
 use crate::record::{
-    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, Task, TaskTarget,
-    Unit,
+    Application, LeaderSettings, Machine, ModelInfo, Occupancy, Pair, Resource, StorageFacts, Task,
+    TaskTarget, Unit,
 };
 use crate::version::{Revision, Version};
 
@@ -51,6 +51,20 @@ impl Model {
             discard: self.discards(record),
             tasks: self.task_goals(&TaskTarget::Machine(machine)),
         })
+    }
+
+    /// The goal of `machine` for an agent that has seen it as of `after`: none while nothing has
+    /// touched it since. None either before the machine's facts are known: until then a unit may go
+    /// without anybody asking the agent, which must not begin upon it.
+    #[must_use]
+    pub fn newer_goal(
+        &self,
+        machine: MachineId,
+        after: Revision,
+        revision: Revision,
+    ) -> Option<Goal> {
+        self.facts(machine)?;
+        if self.touched_machine(machine) > after { self.goal(machine, revision) } else { None }
     }
 
     /// Kept storage of a machine that is to be destroyed. On one that the substrate takes away all
@@ -109,9 +123,13 @@ impl Model {
         self.storage_of(unit)
             .filter_map(|storage| {
                 let attachment = storage.attachment.as_ref()?;
+                let facts = self.table::<StorageFacts>().get(&storage.id);
                 let goal = StorageGoal {
                     life: attachment.life.max(storage.life),
                     destroy: storage.life != Life::Alive || leaves_with_data,
+                    force: storage.force,
+                    // Its agent says what lies behind it as soon as it is ready.
+                    created: facts.is_some_and(|facts| !facts.provider_id.is_empty()),
                     kind: storage.kind,
                     provider: storage.provider,
                     size_mib: storage.size_mib,

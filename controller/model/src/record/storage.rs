@@ -61,7 +61,8 @@ pub struct Storage {
     /// The unit that has it; none, if it is kept for another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachment: Option<Attachment>,
-    /// Once dying: whether it goes without waiting for its unit.
+    /// Once to be taken from its unit: whether that waits for no hook that fails or cannot run. Once dying
+    /// and of no unit: whether it waits for no machine that is not heard.
     #[serde(default)]
     pub force: bool,
     /// When it was asked for.

@@ -2,8 +2,8 @@
 
 use muster_charms::Charm;
 
-use crate::name::{MachineId, StorageId};
-use crate::record::{Machine, Placement, Storage};
+use crate::name::{ApplicationName, MachineId, StorageId};
+use crate::record::{Machine, Placement, Scale, Storage};
 use crate::refusal::{Code, Refusal};
 
 use super::{Deciding, invalid};
@@ -27,6 +27,7 @@ pub(super) fn attachable(
             return Err(Refusal::not_found("storage", id));
         };
         free(&storage)?;
+        unpromised(d, id)?;
         fits(charm, id, ids)?;
         let Some(machine) = storage.machine else { continue };
         reachable(d, id, machine, placement)?;
@@ -59,6 +60,23 @@ fn free(storage: &Storage) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::new(Code::Dying, format!("storage \"{id}\" is being removed")))
+}
+
+/// Refuses storage that a unit which upkeep has still to make was promised.
+pub(super) fn unpromised(d: &mut Deciding<'_>, id: &StorageId) -> Result<(), Refusal> {
+    let applications: Vec<ApplicationName> = match d.beneath() {
+        Some(model) => model.table::<Scale>().iter().map(|(name, _)| name.clone()).collect(),
+        None => Vec::new(),
+    };
+    for name in applications {
+        let scale = d.get::<Scale>(name.clone());
+        let mut pending = scale.iter().flat_map(|scale| &scale.pending);
+        if pending.any(|unit| unit.attach_storage.contains(id)) {
+            let what = format!("storage \"{id}\" is promised to a new unit of \"{name}\"");
+            return Err(Refusal::new(Code::InUse, what));
+        }
+    }
+    Ok(())
 }
 
 fn fits(charm: &Charm, id: &StorageId, all: &[StorageId]) -> Result<(), Refusal> {

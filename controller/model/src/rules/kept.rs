@@ -23,6 +23,8 @@ pub(crate) fn let_go(d: &mut Deciding<'_>, mut storage: Storage) {
         return;
     };
     storage.attachment = None;
+    // By force it was to be taken from that unit; what is kept is like any other.
+    storage.force &= !storage.life.is_alive();
     home.keeps.insert(storage.id.clone());
     let facts = d.get::<StorageFacts>(storage.id.clone());
     if facts.as_ref().is_none_or(|facts| facts.provider_id.is_empty()) {

@@ -11,7 +11,7 @@ use crate::refusal::{Code, Refusal};
 use crate::reply::{Outcome, Removal};
 use crate::status::{Status, StorageState};
 
-use super::{Deciding, deploy, invalid, kept};
+use super::{Deciding, attach, deploy, invalid, kept};
 
 /// Where charms look for file systems without a location of their own (hook contract, section 1.13).
 const MOUNTS: &str = "/var/lib/juju/storage";
@@ -120,7 +120,9 @@ pub(super) fn detach(
                 format!("storage \"{id}\" is not attached: its unit was not found"),
             ));
         };
-        needed(d, id, &attachment.unit.clone())?;
+        if !force {
+            needed(d, id, &attachment.unit.clone())?;
+        }
         attachment.life.at_least(Life::Dying);
         storage.force |= force;
         d.put(storage);
@@ -162,6 +164,7 @@ pub(super) fn attach(
 ) -> Result<Outcome, Refusal> {
     let mut unit = d.live_unit(unit)?;
     for id in ids {
+        attach::unpromised(d, id)?;
         take_over(d, &mut unit, id)?;
     }
     d.put(unit);
@@ -246,6 +249,7 @@ pub(super) fn remove(
             }
             attachment.life.at_least(Life::Dying);
         }
+        attach::unpromised(d, id)?;
         storage.force |= force;
         if keep_data {
             release(d, &storage, &mut removal)?;
@@ -272,15 +276,17 @@ fn release(d: &mut Deciding<'_>, storage: &Storage, removal: &mut Removal) -> Re
     if storage.attachment.is_some() {
         return Err(invalid(format!("storage \"{id}\" must be detached to be let go")));
     }
+    if !storage.life.is_alive() {
+        let what = format!("the data of storage \"{id}\" is being destroyed, or is gone by now");
+        return Err(Refusal::new(Code::Dying, what));
+    }
+    // Only what is on this host itself stays when nobody knows of it any more: a machine that is a
+    // container goes with what is in it, and nobody would be asked.
     let machine = storage.machine.and_then(|machine| d.get::<Machine>(machine));
-    if let Some(machine) = machine.filter(|machine| !machine.manual && !machine.host) {
+    if let Some(machine) = machine.filter(|machine| !machine.host) {
         return Err(Refusal::new(
             Code::Unsuitable,
-            format!(
-                "cannot let go of storage \"{id}\": machine {} is there for its data alone, and \
-                 would go with it",
-                machine.id
-            ),
+            format!("cannot let go of storage \"{id}\": it would go with machine {}", machine.id),
         )
         .hint(format!("`muster remove-storage {id}` destroys the data")));
     }

@@ -60,9 +60,10 @@ fn make_unit(
     let mut unit = blank(&name, machine, t.d.now);
     let charm = t.d.charm_of(application)?.charm;
     for id in &pending.attach_storage {
-        // What was given to somebody else meanwhile, or has gone, is made anew: a unit that could
-        // never be made would hold up all that are asked for after it.
-        let _taken_by_others = storage::take_over(&mut t.d, &mut unit, id);
+        // Nobody else is given what this unit was promised; but its machine may have gone, or an older
+        // controller promised it twice. Then it is made anew: a unit that could never be made would
+        // hold up all that are asked for after it.
+        let _not_to_be_had = storage::take_over(&mut t.d, &mut unit, id);
     }
     for (storage_name, directive) in &application.storage {
         let Some(spec) = charm.metadata.storage.get(storage_name) else { continue };

@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 
 use crate::rules::kept;
 
-use super::{Tidying, storage, unit};
+use super::{Matter, Tidying, storage, unit};
 
 /// Units that one Txn marks.
 const AT_ONCE: usize = 40;
@@ -20,8 +20,8 @@ const AT_ONCE: usize = 40;
 const FORGOTTEN: usize = 20;
 
 /// Takes a dying machine down: its units first, then its agent says that it is done, then the
-/// substrate lets go of it, and last its records. Where no agent ever came, or none is heard and it
-/// goes by force, nobody is waited for.
+/// substrate lets go of it, and last its records. Where no agent ever came nobody is waited for; nor by
+/// force where none is heard, or where the substrate ends whatever runs there.
 pub(super) fn tidy(t: &mut Tidying<'_, '_>, id: MachineId) -> Result<(), Refusal> {
     let Some(mut machine) = t.d.get::<Machine>(id) else { return Ok(()) };
     let occupancy = t.d.get::<Occupancy>(id);
@@ -35,6 +35,8 @@ pub(super) fn tidy(t: &mut Tidying<'_, '_>, id: MachineId) -> Result<(), Refusal
             unit.life.at_least(Life::Dying);
             unit.force |= machine.force;
             t.d.put(unit);
+        } else if machine.force {
+            t.open.insert(Matter::Unit(t.d.model, name.clone()));
         }
     }
     if !units.is_empty() {
@@ -42,7 +44,7 @@ pub(super) fn tidy(t: &mut Tidying<'_, '_>, id: MachineId) -> Result<(), Refusal
     }
     let heard_of = t.d.get::<MachineFacts>(id).is_some();
     let silent = t.silent_since(id).is_some();
-    if machine.life == Life::Dying && (!heard_of || machine.force && silent) {
+    if machine.life == Life::Dying && (!heard_of || machine.force && (silent || !machine.host)) {
         machine.life.at_least(Life::Dead);
         t.d.put(machine.clone());
     }

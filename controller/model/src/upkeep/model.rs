@@ -1,7 +1,9 @@
 //! A model as a whole: its end.
 
 use crate::life::Life;
-use crate::record::{Application, Key, Machine, ModelIndex, ModelInfo, Only, Pair, Scale, Storage};
+use crate::record::{
+    Application, Key, Machine, ModelIndex, ModelInfo, Only, Pair, Scale, Storage, Unit,
+};
 use crate::refusal::Refusal;
 
 use super::{Matter, Tidying};
@@ -104,6 +106,10 @@ fn force(t: &mut Tidying<'_, '_>, model: &crate::Model) {
         scale.force = true;
         t.d.put(scale);
     }
+    // Units that went by force before the model did may wait for an agent that now nobody waits for.
+    let waiting = model.table::<Unit>().values().filter(|unit| unit.force && !unit.life.is_alive());
+    let units = waiting.take(AT_ONCE).map(|unit| Matter::Unit(model.id(), unit.name.clone()));
+    t.open.extend(units);
 }
 
 fn reopen(t: &mut Tidying<'_, '_>, more: bool) {

@@ -5,8 +5,8 @@ use muster_charms::Scope;
 use crate::life::Life;
 use crate::name::{Member, RelationId, UnitName};
 use crate::record::{
-    Application, Databag, Leadership, Occupancy, Pair, Relation, Scale, Storage, TaskQueue,
-    TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
+    Application, Databag, Leadership, Machine, ModelInfo, Occupancy, Only, Pair, Relation, Scale,
+    Storage, TaskQueue, TaskResult, TaskTarget, Unit, UnitProgress, UnitState,
 };
 use crate::refusal::Refusal;
 use crate::rules::kept;
@@ -91,7 +91,8 @@ fn leave_without_principal(t: &mut Tidying<'_, '_>, mut unit: Unit) -> Result<()
 
 /// A dying unit takes its subordinates with it. Its agent does the rest and reports that it is
 /// gone; there is nobody to do so where no agent ever came, or where the unit goes by force and
-/// its machine is not heard.
+/// its machine is not heard. Where the machine itself goes by force, or its model, and is none that stays, the unit
+/// goes with it: a daemon that uses its storage would let nobody take it down.
 fn leave(t: &mut Tidying<'_, '_>, mut unit: Unit) -> Result<(), Refusal> {
     for name in unit.subordinates.clone() {
         let Some(mut subordinate) = t.d.get::<Unit>(name) else { continue };
@@ -115,7 +116,11 @@ fn leave(t: &mut Tidying<'_, '_>, mut unit: Unit) -> Result<(), Refusal> {
     let seen = t.d.progress(&unit.name)?.seen;
     let silent = t.silent_since(unit.machine).is_some();
     let reachable = t.d.beneath().is_some_and(|model| model.facts(unit.machine).is_some());
-    if !seen && !reachable || unit.force && (silent || !reachable) {
+    let machine = t.d.get::<Machine>(unit.machine).filter(|machine| !machine.host);
+    let model = t.d.get::<ModelInfo>(Only);
+    let with_model = model.is_some_and(|model| model.force && !model.life.is_alive());
+    let taken_down = machine.is_some_and(|m| m.force && !m.life.is_alive() || with_model);
+    if !seen && !reachable || unit.force && (silent || !reachable || taken_down) {
         unit.life.at_least(Life::Dead);
         t.d.put(unit);
     }
