@@ -43,7 +43,7 @@ use identity::Authority;
 use ledger::Ledger;
 use log::Logs;
 use provision::{Plan, Provisioner};
-use server::{App, Claims, Turns};
+use server::{App, Claims, Lane, Turns};
 use store::{Embedded, Store};
 use substrate::Substrate;
 use vault::{Keys, Vault, VaultError};
@@ -53,6 +53,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The port on which agents inside machines reach the controller, on their network's gateway.
 pub const AGENT_PORT: u16 = 17070;
+
+/// How many threads read blobs for those who fetch them: enough to keep a disk busy.
+const READERS: usize = 4;
 
 /// Why a controller did not start, or did not go on.
 #[derive(Debug, ThisError)]
@@ -259,6 +262,8 @@ pub async fn run(
         uploads: Turns::new(limits.uploads),
         shells: server::Shells::default(),
         watches: Turns::new(limits.watches),
+        logging: Lane::new(1),
+        reading: Lane::new(READERS),
         times,
         shutdown: shutdown.clone(),
     };

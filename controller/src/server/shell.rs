@@ -53,9 +53,12 @@ struct Waiting {
     told: Option<Instant>,
 }
 
+/// Those that wait, in the order in which they came, by whose they are.
+type Queues = BTreeMap<(ModelId, MachineId), VecDeque<Waiting>>;
+
 /// Shells that nobody has taken yet, by machine. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Shells(Arc<Mutex<BTreeMap<(ModelId, MachineId), VecDeque<Waiting>>>>);
+pub struct Shells(Arc<Mutex<Queues>>);
 
 /// What the poll of a machine is to say of shells.
 #[derive(Clone, Copy, Debug, Default)]
