@@ -25,9 +25,9 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
+use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use muster_api::route::{Method, Name, Route, TABLE};
 use muster_model::name::UserName;
@@ -263,9 +263,8 @@ async fn connection(
         }
         Err(_) => return,
     };
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(hyper_util::rt::TokioTimer::new())
         .header_read_timeout(times.idle)
         .max_buf_size(64 << 10);
@@ -282,7 +281,7 @@ async fn connection(
         }
     });
     let stream = TokioIo::new(Watched::new(secured, heads.clone(), seat));
-    let serving = builder.serve_connection_with_upgrades(stream, service);
+    let serving = builder.serve_connection(stream, service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

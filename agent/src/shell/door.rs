@@ -265,8 +265,7 @@ mod tests {
         assert_eq!(line(None, Some("ls -l")), ["/bin/bash", "-c", "ls -l", "as root"]);
         assert_eq!(line(Some("root"), None), ["/bin/bash", "-l", "as root"]);
         let ubuntu = line(Some("ubuntu"), Some("id"));
-        let before =
-            ["/usr/bin/setpriv", "--reuid", "1000", "--regid", "1001", "--init-groups"];
+        let before = ["/usr/bin/setpriv", "--reuid", "1000", "--regid", "1001", "--init-groups"];
         assert_eq!(ubuntu[..6], before);
         assert_eq!(ubuntu[6..], ["--", "/bin/bash", "-c", "id", "as ubuntu"]);
         // Where the account is missing it is root; any other is refused.

@@ -60,7 +60,7 @@ impl Operator {
 
 /// A machine whose unit is at rest.
 async fn host() -> Host {
-    let mut host = Host::new(&CharmText::new().hook("install", "true"));
+    let mut host = Host::new(CharmText::new().hook("install", "true"));
     host.start();
     host.rest().await;
     host
@@ -170,7 +170,7 @@ async fn r06_what_a_shell_started_ends_with_the_operator_and_stays_when_it_ended
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shell_waits_for_no_hook_and_is_in_no_log() {
     let mut host = Host::new(
-        &CharmText::new()
+        CharmText::new()
             .hook("install", "touch $out/in; while [ ! -e $out/go ]; do sleep 0.05; done"),
     );
     host.start();
