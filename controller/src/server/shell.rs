@@ -8,7 +8,7 @@
 //! Nothing of it is kept or read here. An agent at rest holds no connection for it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -53,8 +53,11 @@ struct Waiting {
     told: Option<Instant>,
 }
 
-/// Those that wait, in the order in which they came, by whose they are.
-type Queues = BTreeMap<(ModelId, MachineId), VecDeque<Waiting>>;
+/// A machine of a model.
+type Place = (ModelId, MachineId);
+
+/// Who waits for each machine.
+type Queues = BTreeMap<Place, VecDeque<Waiting>>;
 
 /// Shells that nobody has taken yet, by machine. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -70,12 +73,12 @@ pub(super) struct Due {
 }
 
 impl Shells {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ModelId, MachineId), VecDeque<Waiting>>> {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the machine's agent; none if too many do.
-    fn ask(&self, at: (ModelId, MachineId)) -> Option<oneshot::Receiver<Taken>> {
+    fn ask(&self, at: Place) -> Option<oneshot::Receiver<Taken>> {
         let (answer, taken) = oneshot::channel();
         let mut all = self.lock();
         let queue = all.entry(at).or_default();
@@ -88,7 +91,7 @@ impl Shells {
     }
 
     /// How many wait for the machine that its agent is to be told of now; it counts as told then.
-    pub(super) fn due(&self, at: (ModelId, MachineId)) -> Due {
+    pub(super) fn due(&self, at: Place) -> Due {
         let mut due = Due::default();
         let mut all = self.lock();
         let Some(queue) = all.get_mut(&at) else { return due };
@@ -110,7 +113,7 @@ impl Shells {
     }
 
     /// The one that waits longest.
-    fn take(&self, at: (ModelId, MachineId)) -> Option<oneshot::Sender<Taken>> {
+    fn take(&self, at: Place) -> Option<oneshot::Sender<Taken>> {
         let mut all = self.lock();
         let queue = all.get_mut(&at)?;
         let next = std::iter::from_fn(|| queue.pop_front()).find(|one| !one.answer.is_closed());
@@ -283,7 +286,7 @@ async fn forbidden(app: &App, sessions: [&Session; 2]) {
 mod tests {
     use super::*;
 
-    fn place(machine: u32) -> (ModelId, MachineId) {
+    fn place(machine: u32) -> Place {
         (ModelId(uuid::Uuid::nil()), MachineId(machine))
     }
 

@@ -151,9 +151,9 @@ fn only_the_unit(line: &Line) -> Result<(), UsageError> {
 fn options(words: &[String], values: &str) -> (Vec<String>, Vec<String>) {
     let mut options = Vec::new();
     let mut rest = words.iter();
-    while let Some(word) = rest.as_slice().first() {
-        let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty());
-        let Some(letters) = letters else { break };
+    while let Some(word) = rest.as_slice().first()
+        && let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty())
+    {
         rest.next();
         if letters == "-" {
             break;
