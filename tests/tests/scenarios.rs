@@ -162,3 +162,8 @@ fn an_agent_that_is_killed_goes_on() {
 fn a_base_is_an_image_or_that_of_a_machine() {
     check("bases.muster");
 }
+
+#[test]
+fn keys_of_ssh_are_added_listed_and_removed() {
+    check("ssh-keys.muster");
+}

@@ -79,7 +79,9 @@ fn the_same_content_is_no_new_revision() {
     );
 }
 
-/// Hook contract S06. Reliability S15.
+/// Hook contract S06.
+///
+/// Reliability S15.
 #[test]
 fn whoever_was_not_granted_is_denied_and_whoever_is_revoked_is_so_at_once() {
     let mut stand = Stand::new();

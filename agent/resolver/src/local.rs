@@ -355,8 +355,7 @@ impl Local {
         match hook {
             Hook::Install => self.flags.installed = true,
             Hook::Start => {
-                self.flags.started = true;
-                self.flags.stopped = false;
+                (self.flags.started, self.flags.stopped) = (true, false);
                 self.boot = Some(inputs.boot);
             }
             Hook::ConfigChanged => self.config = Some(inputs.config),
@@ -413,9 +412,8 @@ impl Local {
         }
     }
 
-    /// Making a storage begins; from now on there may be something to take away, also where it was
-    /// taken away before. Answers whether it holds data, of this unit or, as the goal says, of any
-    /// before it: then nothing empty may take its place (R14).
+    /// Making a storage begins: from now on there may be something to take away again. Answers whether it
+    /// holds data, of this unit or, as the goal says, of one before: nothing empty may take its place (R14).
     pub fn mounting(&mut self, id: &StorageId, goal: &StorageGoal) -> bool {
         let storage = self.storage.entry(id.clone()).or_default();
         storage.made = true;

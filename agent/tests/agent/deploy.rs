@@ -116,6 +116,9 @@ async fn c19_an_agent_killed_while_it_unpacks_ends_with_the_whole_charm() {
     }
     let folder = tempfile::Builder::new().prefix("ma").tempdir().unwrap();
     let root = std::fs::canonicalize(folder.path()).unwrap();
+    // Before the other begins: making the charm takes longer than unpacking it.
+    let host = at(&root, &large("new"));
+    let charm = host.paths.charm(&unit());
     let mut agent = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "deploy::c19_an_agent_killed_while_it_unpacks_ends_with_the_whole_charm"])
         .env(PLACE, &root)
@@ -123,10 +126,11 @@ async fn c19_an_agent_killed_while_it_unpacks_ends_with_the_whole_charm() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let host = at(&root, &large("new"));
-    let charm = host.paths.charm(&unit());
     let fresh = charm.parent().unwrap().join(".charm-new");
-    host.until_so("the first files", || fresh.join("many/0000").exists()).await;
+    while !fresh.join("many/0000").exists() {
+        assert!(agent.try_wait().unwrap().is_none(), "it was done before it was met");
+        std::thread::yield_now();
+    }
     agent.kill().unwrap();
     let status = agent.wait().unwrap();
     assert_eq!(status.signal(), Some(9), "it was killed at its work: {status}");

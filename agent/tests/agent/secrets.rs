@@ -385,7 +385,9 @@ fn found(folder: &Path, needles: &BTreeMap<&str, Vec<u8>>) -> Vec<String> {
     all
 }
 
-/// Hook contract S17. Reliability S14, S16.
+/// Hook contract S17.
+///
+/// Reliability S14, S16.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_content_is_in_no_file_of_ours() {
     let mut whole = whole().await;

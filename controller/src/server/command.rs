@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use hyper::body::Body as _;
 use muster_api::body::{Submission, TeardownBody, TornDown};
 use muster_api::route::Route;
 use muster_charms::Charm;
@@ -34,11 +35,16 @@ pub(super) async fn body<T: DeserializeOwned>(row: &Route, request: Request) -> 
 /// The bytes of a request's body, at most `limit`. Of a longer one as much again is read and dropped: who
 /// still writes when the connection is closed sees that it broke, and never the answer.
 pub(super) async fn whole(request: Request, limit: usize) -> Result<Bytes, Failure> {
+    // What is said of its length before it comes: enough to refuse it.
+    let said = request.body().size_hint().lower();
     let mut pieces = request.into_body().into_data_stream();
     let reading = async {
-        let (mut taken, mut length) = (BytesMut::new(), 0usize);
+        let (mut taken, mut length, mut broke) = (BytesMut::new(), 0usize, false);
         while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|_| Failure::malformed("the body broke off"))?;
+            let Ok(piece) = piece else {
+                broke = true;
+                break;
+            };
             length += piece.len();
             if length <= limit {
                 taken.extend_from_slice(&piece);
@@ -46,14 +52,17 @@ pub(super) async fn whole(request: Request, limit: usize) -> Result<Bytes, Failu
                 break;
             }
         }
-        Ok::<_, Failure>((taken, length))
+        (taken, length, broke)
     };
-    let (taken, length) = tokio::time::timeout(Duration::from_secs(60), reading)
+    let (taken, length, broke) = tokio::time::timeout(Duration::from_secs(60), reading)
         .await
-        .map_err(|_| Failure::malformed("the body did not come in a minute"))??;
-    if length > limit {
+        .map_err(|_| Failure::malformed("the body did not come in a minute"))?;
+    if length > limit || said > limit as u64 {
         let what = format!("the body is longer than {limit} bytes");
         return Err(Failure::refused(Refusal::new(Code::Limit, what)));
+    }
+    if broke {
+        return Err(Failure::malformed("the body broke off"));
     }
     Ok(taken.freeze())
 }
