@@ -76,6 +76,12 @@ impl Base {
         self.channel.split_once('/').map_or(&self.channel, |(track, _)| track)
     }
 
+    /// System and release without the risk, as people write it: `ubuntu@22.04`.
+    #[must_use]
+    pub fn release(&self) -> String {
+        format!("{}@{}", self.name, self.track())
+    }
+
     /// Whether both name the same system and release, whatever risk and processors they say.
     #[must_use]
     pub fn same_release(&self, other: &Base) -> bool {
@@ -128,6 +134,7 @@ mod tests {
         assert_eq!(base.to_string(), "ubuntu@22.04/stable");
         assert_eq!(base.to_string().parse::<Base>().unwrap(), base);
         assert_eq!("centos@9/edge".parse::<Base>().unwrap().track(), "9");
+        assert_eq!("centos@9/edge".parse::<Base>().unwrap().release(), "centos@9");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Machines by hand: `cargo run -p muster-controller --example hosts -- up 2`.
 //!
 //! ```text
-//! hosts [--state DIR] [--cache DIR] COMMAND
+//! hosts [--state DIR] [--cache DIR] [--base BASE] COMMAND
 //!   up N [CORES [MEM_MIB]]     make machines h0 … and stay until Ctrl-C or end of input
 //!   list
 //!   exec NAME -- ARGV…         with the package cache running meanwhile
@@ -16,17 +16,20 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use muster_controller::substrate::{HostSpec, Progress, Settings, Substrate};
+use muster_charms::Base;
+use muster_controller::substrate::{HostSpec, Settings, Substrate};
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let mut settings = Settings::default();
+    let mut base = None;
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     while args.len() > 1 && args.first().is_some_and(|arg| arg.starts_with("--")) {
         let value = args.remove(1);
         match args.remove(0).as_str() {
             "--state" => settings.state_root = value.into(),
             "--cache" => settings.cache_root = value.into(),
+            "--base" => base = Some(value),
             other => return Err(format!("there is no flag `{other}`").into()),
         }
     }
@@ -34,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let began = Instant::now();
     match words.as_slice() {
-        ["up", rest @ ..] => up(&substrate, rest)?,
+        ["up", rest @ ..] => up(&substrate, base.as_deref(), rest)?,
         ["list"] => {
             for host in substrate.list()? {
                 println!("{} {} {:?} {:?}", host.name, host.address, host.state, host.limits);
@@ -67,24 +70,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn up(substrate: &Substrate, args: &[&str]) -> Result<(), Box<dyn Error>> {
+fn up(substrate: &Substrate, base: Option<&str>, args: &[&str]) -> Result<(), Box<dyn Error>> {
     let number = |at: usize| args.get(at).map(|text| text.parse::<u64>()).transpose();
     let count = number(0)?.unwrap_or(1);
     let (cores, mem_mib) = (number(1)?.map(u32::try_from).transpose()?, number(2)?);
-    let root = substrate.ensure_root(&mut |progress| match progress {
-        Progress::Step(step) => eprintln!("{step}"),
-        Progress::Bytes { done, expected } => {
-            eprintln!("{} of about {} MB", done >> 20, expected >> 20);
-        }
-    })?;
+    let base = base.map(str::parse::<Base>).transpose()?;
+    let root = substrate.ensure_root(base.as_ref(), &mut |progress| eprintln!("{progress}"))?;
     eprintln!("root {}", root.display());
     let began = Instant::now();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count)
             .map(|number| {
+                let base = base.clone();
                 scope.spawn(move || {
                     let name = format!("h{number}");
-                    let spec = HostSpec { name, cores, mem_mib, ..HostSpec::default() };
+                    let spec = HostSpec { name, base, cores, mem_mib, ..HostSpec::default() };
                     substrate.create(&spec)
                 })
             })

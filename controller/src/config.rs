@@ -1,5 +1,8 @@
 //! Configuration: fragments from file, environment and flags, then settings that cannot be wrong.
 
+mod image;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +12,8 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use muster_resources::Reader;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::substrate::Images;
 
 /// Why there are no settings.
 #[derive(Debug, Error)]
@@ -43,8 +48,8 @@ struct Fragment {
     listen: SocketAddr,
     substrate: String,
     machine_prefix: String,
-    machine_suite: String,
     machine_mirror: String,
+    image: BTreeMap<String, image::Section>,
     cache_dir: PathBuf,
     agent: PathBuf,
     log: String,
@@ -58,8 +63,8 @@ impl Default for Fragment {
             listen: SocketAddr::from(([127, 0, 0, 1], 17070)),
             substrate: "nspawn".to_owned(),
             machine_prefix: "10.97".to_owned(),
-            machine_suite: String::new(),
             machine_mirror: String::new(),
+            image: BTreeMap::new(),
             cache_dir: PathBuf::from("/var/cache/muster"),
             agent: PathBuf::new(),
             log: "info".to_owned(),
@@ -186,10 +191,8 @@ pub enum SubstrateChoice {
         cache_root: PathBuf,
         /// The first two numbers of their addresses.
         prefix: (u8, u8),
-        /// The Debian suite; the default if none.
-        suite: Option<String>,
-        /// Where packages come from; the host's own sources if none.
-        mirror: Option<String>,
+        /// What the machines of each base are made from.
+        images: Images,
     },
 }
 
@@ -200,7 +203,7 @@ pub enum SubstrateChoice {
 /// If a fragment cannot be read or a value cannot be.
 pub fn load(
     file: Option<&Path>,
-    flags: &std::collections::BTreeMap<String, String>,
+    flags: &BTreeMap<String, String>,
 ) -> Result<Settings, ConfigError> {
     let base = Figment::from(Serialized::defaults(Fragment::default()))
         .merge(Env::prefixed("MUSTER_CONTROLLER_").map(|key| key.as_str().replace('_', "-").into()))
@@ -218,15 +221,14 @@ pub fn load(
 }
 
 fn settings(fragment: Fragment) -> Result<Settings, ConfigError> {
-    let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    let mirror = Some(fragment.machine_mirror.as_str()).filter(|mirror| !mirror.is_empty());
     let substrate = match fragment.substrate.as_str() {
         "none" => SubstrateChoice::None,
         "nspawn" => SubstrateChoice::Nspawn {
             state_root: fragment.data_dir.join(HOSTS),
             cache_root: fragment.cache_dir,
             prefix: prefix(&fragment.machine_prefix)?,
-            suite: text(&fragment.machine_suite),
-            mirror: text(&fragment.machine_mirror),
+            images: image::images(mirror, fragment.image)?,
         },
         other => {
             let value = other.to_owned();

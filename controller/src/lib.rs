@@ -30,7 +30,7 @@ pub use teardown::teardown;
 pub use muster_console::outcome::Chain;
 use muster_model::command::{Command, EstateCommand};
 use muster_model::name::{CloudName, ModelId, UserName};
-use muster_model::record::TokenHash;
+use muster_model::record::{OfferedBase, TokenHash};
 use muster_model::{Caller, Timestamp, rules};
 use muster_resources::BlobStore;
 use thiserror::Error as ThisError;
@@ -43,7 +43,7 @@ use identity::Authority;
 use ledger::Ledger;
 use log::Logs;
 use provision::{Plan, Provisioner};
-use server::{App, Claims, Turns};
+use server::{App, Claims, Lane, Turns};
 use store::{Embedded, Store};
 use substrate::Substrate;
 use vault::{Keys, Vault, VaultError};
@@ -53,6 +53,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The port on which agents inside machines reach the controller, on their network's gateway.
 pub const AGENT_PORT: u16 = 17070;
+
+/// How many threads read blobs for those who fetch them: enough to keep a disk busy.
+const READERS: usize = 4;
 
 /// Why a controller did not start, or did not go on.
 #[derive(Debug, ThisError)]
@@ -219,6 +222,8 @@ pub async fn run(
     let (ledger, thread) = Ledger::start(store, hearing.watch(), ended).map_err(RunError::Store)?;
     let vault = open_vault(&folder, &ledger)?;
 
+    offer(&ledger, &settings).await;
+
     let local = listener.local_addr().map_err(io("read the listener's address"))?;
     let substrate = open_substrate(&settings).await?;
     let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), local.ip()];
@@ -257,6 +262,8 @@ pub async fn run(
         uploads: Turns::new(limits.uploads),
         shells: server::Shells::default(),
         watches: Turns::new(limits.watches),
+        logging: Lane::new(1),
+        reading: Lane::new(READERS),
         times,
         shutdown: shutdown.clone(),
     };
@@ -323,17 +330,33 @@ pub fn rotate_vault(folder: &Path) -> Result<usize, RunError> {
     vault::rotate(folder, &mut store).map_err(RunError::Vault)
 }
 
+/// Tells the estate of which bases this controller has images.
+async fn offer(ledger: &Ledger, settings: &Settings) {
+    let offered = match &settings.substrate {
+        SubstrateChoice::None => Vec::new(),
+        SubstrateChoice::Nspawn { images, .. } => images
+            .iter()
+            .map(|image| OfferedBase {
+                base: image.base.clone(),
+                stands_on: image.stands_on.clone(),
+            })
+            .collect(),
+    };
+    let command = Command::Estate(EstateCommand::OfferBases(offered));
+    // One whose disk is full still answers, and knows what it offered before.
+    if let Err(error) = ledger.command(Caller::Controller, None, command, false).await {
+        tracing::warn!(error = %Chain(&error), "the bases of machines were not written down");
+    }
+}
+
 async fn open_substrate(settings: &Settings) -> Result<Option<Substrate>, RunError> {
-    let SubstrateChoice::Nspawn { state_root, cache_root, prefix, suite, mirror } =
+    let SubstrateChoice::Nspawn { state_root, cache_root, prefix, images } =
         settings.substrate.clone()
     else {
         return Ok(None);
     };
-    let mut wanted = substrate::Settings { state_root, cache_root, prefix, ..Default::default() };
-    if let Some(suite) = suite {
-        wanted.suite = suite;
-    }
-    wanted.mirror = mirror;
+    let rest = substrate::Settings::default();
+    let wanted = substrate::Settings { state_root, cache_root, prefix, images, ..rest };
     let opened = tokio::task::spawn_blocking(move || Substrate::open(wanted))
         .await
         .map_err(|error| RunError::Io { what: "open the substrate", source: error.into() })?

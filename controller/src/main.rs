@@ -24,8 +24,10 @@ const USAGE: &str = "Usage:
 key while the controller does not run. `teardown` removes machines, networks and whatever else
 the records below DIR name, for a controller that does not run and perhaps cannot; it prints where data
 stays, and leaves DIR. Keys of `run` are those of controller.toml:
-data-dir, listen, substrate, machine-prefix, machine-suite, machine-mirror, cache-dir, agent, log,
-parallel-machines. Each can also come from the environment, as MUSTER_CONTROLLER_DATA_DIR and so on.
+data-dir, listen, substrate, machine-prefix, machine-mirror, cache-dir, agent, log, parallel-machines. Each
+can also come from the environment, as MUSTER_CONTROLLER_DATA_DIR and so on. In the file, a section
+[image.\"BASE\"] says what the machines of a base are made from: suite, mirror, components, pockets, keyring,
+packages, files.
 ";
 
 fn main() -> ExitCode {

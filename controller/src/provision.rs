@@ -209,16 +209,10 @@ impl Provisioner {
         let this = self.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let mut tell = |progress: Progress| {
-                this.say(Preparation::Busy(match progress {
-                    Progress::Step(what) => what,
-                    Progress::Bytes { done, expected } => format!(
-                        "making the root of machines: {} of about {} MiB",
-                        done >> 20,
-                        expected >> 20
-                    ),
-                }));
+                this.say(Preparation::Busy(progress.to_string()));
             };
-            let root = substrate.ensure_root(&mut tell);
+            // That of the usual base; others are made when they are first wanted.
+            let root = substrate.ensure_root(None, &mut tell);
             // Machines that are there have theirs, which nobody changes.
             substrate.ensure_network()?;
             for (name, result) in substrate.revive()? {

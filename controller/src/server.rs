@@ -6,6 +6,7 @@ mod claim;
 mod command;
 mod crowd;
 mod head;
+mod lane;
 mod logs;
 mod problem;
 mod secret;
@@ -47,12 +48,14 @@ use crate::provision::Provisioner;
 use crate::vault::Vault;
 
 pub use claim::Claims;
+pub use lane::Lane;
 pub use problem::Failure;
 pub use shell::Shells;
 pub use turns::Turns;
 
 use crowd::{Crowd, Seat};
 use head::{Heads, Watched};
+use session::Session;
 
 /// Bytes of a request's address (reliability document, section 5).
 const MAX_ADDRESS: usize = 8 << 10;
@@ -87,6 +90,10 @@ pub struct App {
     pub shells: Shells,
     /// Who watches a model, or follows its log; by token, since that is a session.
     pub watches: Turns<TokenHash>,
+    /// Writes agents' log lines: one at a time, as they go into one file.
+    pub logging: Lane,
+    /// Reads blobs.
+    pub reading: Lane,
     /// How long things are waited for.
     pub times: Times,
     /// Ends the controller.
@@ -95,6 +102,8 @@ pub struct App {
 
 /// The router: one route for each row of the table, and nothing else.
 pub fn router(app: App) -> Router {
+    // Shared: every poll that is held has one.
+    let app = Arc::new(app);
     let mut router = Router::new();
     for row in TABLE {
         let filter = match row.method {
@@ -102,7 +111,7 @@ pub fn router(app: App) -> Router {
             Method::Post => MethodFilter::POST,
             Method::Put => MethodFilter::PUT,
         };
-        let handler = move |State(app): State<App>, path: RawPathParams, request: Request| async move {
+        let handler = move |State(app): State<Arc<App>>, path: RawPathParams, request: Request| async move {
             serve_row(app, row, &path, request).await
         };
         router = router.route(row.path, on(filter, handler));
@@ -114,7 +123,7 @@ pub fn router(app: App) -> Router {
 }
 
 async fn serve_row(
-    app: App,
+    app: Arc<App>,
     row: &'static Route,
     path: &RawPathParams,
     request: Request,
@@ -131,48 +140,61 @@ async fn serve_row(
 }
 
 async fn dispatch(
-    app: App,
+    app: Arc<App>,
     row: &'static Route,
     parts: &[String],
     request: Request,
 ) -> Result<Response<Body>, Failure> {
     bounded_head(&request)?;
     let session = session::admit(&app, row, parts, request.headers())?;
+    if row.name == Name::Goal {
+        let after = agent::after(request.uri())?;
+        // A poll is held for long by every agent: it holds nothing of the buffer that its
+        // request was read into.
+        drop(request);
+        return agent::goal(&app, &session, after).await;
+    }
+    // Beside it: what is held for long has not the size of the largest that could have been asked.
+    Box::pin(answer(&app, session, row, parts, request)).await
+}
+
+/// Serves what is not a poll.
+async fn answer(
+    app: &App,
+    session: Session,
+    row: &'static Route,
+    parts: &[String],
+    request: Request,
+) -> Result<Response<Body>, Failure> {
     let address = request.uri().clone();
     match row.name {
-        Name::Version => view::version(&app),
-        Name::Controller => view::controller(&app, &session),
+        Name::Version => view::version(app),
+        Name::Controller => view::controller(app, &session),
         Name::Whoami => view::whoami(&session),
-        Name::Teardown => command::teardown(&app, row, request).await,
-        Name::Findings => view::findings(&app),
-        Name::Commands => command::submit(&app, &session, row, request).await,
-        Name::Clouds => view::clouds(&app, &session),
-        Name::Models => view::models(&app, &session),
-        Name::ModelView => view::model(&app, &session, &address),
-        Name::ModelWait => view::wait(&app, &session, row, request).await,
-        Name::ModelLogs => logs::read(&app, session, &address).await,
-        Name::SecretSeal => secret::seal(&app, &session, row, request).await,
-        Name::SecretContent => secret::reveal(&app, &session, parts, &address),
-        Name::Shell => shell::open(&app, session, &address, request).await,
-        Name::BlobState => blob::state(&app, &session, parts),
-        Name::BlobAppend => blob::append(&app, &session, row, parts, request).await,
-        Name::BlobRead => blob::read(&app, session, parts, &address).await,
-        Name::Enrol => agent::enrol(&app, &session, row, request).await,
-        Name::Goal => {
-            let after = agent::after(&address)?;
-            // A poll is held for long by every agent: it holds nothing of the buffer that its
-            // request was read into.
-            drop((request, address));
-            agent::goal(&app, &session, after).await
-        }
-        Name::Reports => agent::report(&app, &session, row, request).await,
-        Name::Snapshot => agent::snapshot(&app, &session, row, parts, request).await,
-        Name::AgentSeal => secret::agent_seal(&app, &session, row, parts, request).await,
-        Name::AgentSecret => secret::agent_read(&app, &session, row, parts, request).await,
-        Name::AgentSecrets => secret::agent_owned(&app, &session, parts),
-        Name::AgentLogs => logs::take(&app, &session, row, request).await,
-        Name::AgentPresence => agent::presence(&app, &session, row, request).await,
-        Name::AgentShell => shell::take(&app, session, request),
+        Name::Teardown => command::teardown(app, row, request).await,
+        Name::Findings => view::findings(app),
+        Name::Commands => command::submit(app, &session, row, request).await,
+        Name::Clouds => view::clouds(app, &session),
+        Name::Models => view::models(app, &session),
+        Name::ModelView => view::model(app, &session, &address),
+        Name::ModelWait => view::wait(app, &session, row, request).await,
+        Name::ModelLogs => logs::read(app, session, &address).await,
+        Name::SecretSeal => secret::seal(app, &session, row, request).await,
+        Name::SecretContent => secret::reveal(app, &session, parts, &address),
+        Name::Shell => shell::open(app, session, &address, request).await,
+        Name::BlobState => blob::state(app, &session, parts),
+        Name::BlobAppend => blob::append(app, &session, row, parts, request).await,
+        Name::BlobRead => blob::read(app, session, parts, &address),
+        Name::Enrol => agent::enrol(app, &session, row, request).await,
+        Name::Goal => agent::goal(app, &session, agent::after(&address)?).await,
+        Name::Reports => agent::report(app, &session, row, request).await,
+        Name::Snapshot => agent::snapshot(app, &session, row, parts, request).await,
+        Name::AgentSeal => secret::agent_seal(app, &session, row, parts, request).await,
+        Name::AgentSecret => secret::agent_read(app, &session, row, parts, request).await,
+        Name::AgentSecrets => secret::agent_owned(app, &session, parts),
+        Name::AgentLogs => logs::take(app, &session, row, request).await,
+        Name::AgentPresence => agent::presence(app, &session, row, request).await,
+        Name::AgentShell => shell::take(app, session, request),
     }
 }
 
@@ -252,7 +274,8 @@ async fn connection(
     }
     let shaking = tokio::time::timeout(times.handshake, acceptor.accept(stream));
     let shaken = tokio::select! {
-        shaken = shaking => shaken,
+        // Beside it: a connection rests for longer than it shakes hands.
+        shaken = Box::pin(shaking) => shaken,
         () = shutdown.cancelled() => return,
     };
     let secured = match shaken {

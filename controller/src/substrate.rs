@@ -1,5 +1,5 @@
 //! Machines on this host: system containers with real systemd, an address and a network namespace
-//! of their own, over one cached root.
+//! of their own, over the cached root of their base.
 //!
 //! ```text
 //! open ─▶ ensure_root ─▶ create ─▶ supervised run ─▶ stop, start, restart ─▶ destroy
@@ -23,6 +23,7 @@ mod error;
 mod exec;
 mod firewall;
 mod host;
+mod image;
 mod launch;
 mod machine;
 mod making;
@@ -49,6 +50,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use muster_charms::Base;
 use rustix::event::EventfdFlags;
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
@@ -57,7 +59,9 @@ pub use cgroup::{Enforcement, Limits};
 pub use error::SubstrateError;
 pub use exec::{Exec, Output};
 pub use firewall::{Door, Traffic};
+pub(crate) use host::check_file;
 pub use host::{Host, HostBind, HostFile, HostSpec, HostState};
+pub use image::{Image, Images, Wanted};
 pub use machine::Revived;
 pub use root::{PACKAGES, Progress};
 pub use settings::{Interrupt, Settings};
@@ -157,19 +161,23 @@ impl Substrate {
         Ok(substrate)
     }
 
-    /// Gives the cached root, making it when it is not there: half a minute and 270 MB.
+    /// Gives the cached root of a base's machines, making it when it is not there: half a minute and
+    /// 300 MB.
     ///
     /// Installs the tools that this host lacks, saying so first. Safe to interrupt, and to call
     /// from several processes at once.
     ///
     /// # Errors
     ///
-    /// Those of the tools; [`SubstrateError::NoMirror`].
+    /// Those of the tools; [`SubstrateError::NoImage`], [`SubstrateError::NoMirror`],
+    /// [`SubstrateError::NoKeyring`].
     pub fn ensure_root(
         &self,
+        base: Option<&Base>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<PathBuf, SubstrateError> {
-        root::ensure(&self.inner.settings, progress)
+        let settings = &self.inner.settings;
+        root::ensure(settings, settings.images.of(base)?, progress)
     }
 
     /// Makes the network, where it is not there, and starts the package cache.
@@ -197,10 +205,11 @@ impl Substrate {
             let listener = inner.network.listen(APT_CACHE_PORT)?;
             let settings = &inner.settings;
             // Whoever has no mirrors has no root, and is told so there.
-            let lines = sources::lines(&settings.suite, settings.mirror.as_deref());
+            let of_each = settings.images.iter().filter_map(|image| sources::lines(image).ok());
+            let lines: Vec<String> = of_each.flatten().collect();
             let upstream = apt_cache::Upstream {
                 proxy: settings.http_proxy.clone(),
-                secure: sources::secure(&lines.unwrap_or_default()),
+                secure: sources::secure(&lines),
                 allow_loopback: false,
             };
             let folder = inner.settings.cache_root.join("apt");

@@ -8,6 +8,7 @@
 mod chunk;
 mod door;
 mod error;
+mod hasher;
 mod memory;
 mod pack;
 mod policy;
@@ -36,9 +37,12 @@ pub(crate) use write::{Below, Fresh};
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Hashing};
-use door::{Door, Sink};
+use door::{Both, Door, Sink};
 use memory::Memory;
 use write::Writer;
+
+/// Bytes of an archive up to which a thread costs more than it spares: most charms are smaller.
+const SMALL: u64 = 256 << 10;
 
 /// An archive in a file, whose format was told by its first bytes and never by its name.
 #[derive(Debug)]
@@ -158,11 +162,46 @@ impl Archive {
         Ok(unpacked)
     }
 
+    /// The same, and what [`Archive::list`] and [`Archive::read_files`] would tell, of one reading.
+    fn unpack_and_look(
+        &self,
+        target: &Path,
+        how: &Unpack,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<(Unpacked, Inspection), ArchiveError> {
+        let fresh = Fresh::create(target)?;
+        let done = self.write_and_look(fresh.below(), how, wanted)?;
+        fresh.publish(how.durable)?;
+        Ok(done)
+    }
+
     /// Writes all that is in it, without making it durable.
     fn write(&self, below: &Below, how: &Unpack) -> Result<Unpacked, ArchiveError> {
+        self.write_by(below, |writer| self.walk(&how.limits, how.strip, how.expected, writer))
+    }
+
+    fn write_and_look(
+        &self,
+        below: &Below,
+        how: &Unpack,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<(Unpacked, Inspection), ArchiveError> {
+        let mut memory = Memory::new(wanted);
+        let unpacked = self.write_by(below, |writer| {
+            let mut both = Both(&mut memory, writer);
+            self.walk(&how.limits, how.strip, how.expected, &mut both)
+        })?;
+        Ok((unpacked, memory.into()))
+    }
+
+    fn write_by(
+        &self,
+        below: &Below,
+        how: impl FnOnce(&mut Writer<'_, '_>) -> Result<Digest, ArchiveError>,
+    ) -> Result<Unpacked, ArchiveError> {
         let (written, digest) = thread::scope(|scope| {
-            let mut writer = Writer::new(scope, below);
-            let walked = self.walk(&how.limits, how.strip, how.expected, &mut writer);
+            let mut writer = Writer::new(scope, below, self.size > SMALL);
+            let walked = how(&mut writer);
             // Joined in any case, so that no thread is left with the folder's descriptors.
             let written = writer.finish();
             walked.and_then(|digest| Ok((written?, digest)))
@@ -203,7 +242,7 @@ impl Archive {
     ) -> Result<Inspection, ArchiveError> {
         let mut memory = Memory::new(wanted);
         self.walk(limits, 0, expected, &mut memory)?;
-        Ok(Inspection { entries: memory.listed, files: memory.files })
+        Ok(memory.into())
     }
 
     /// Hands every entry to `sink`, and returns the digest of the archive.
@@ -243,8 +282,12 @@ impl Archive {
         Ok(digest)
     }
 
-    /// Entries of a zip are read here and there, so the hash has a thread for itself.
+    /// Entries of a zip are read here and there, so the hash of a large one has a thread for itself.
     fn walk_zip(&self, door: &mut Door<'_>) -> Result<Digest, ArchiveError> {
+        if self.size <= SMALL {
+            let digest = self.digest();
+            return zip::walk(&self.file, self.size, door).and(digest);
+        }
         thread::scope(|scope| {
             let digest = scope.spawn(|| self.digest());
             let walked = zip::walk(&self.file, self.size, door);

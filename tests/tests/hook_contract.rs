@@ -1,11 +1,7 @@
 //! Lines of the hook contract that only the controller and several agents together can keep, played in
 //! the world without hands: the product's own rules, upkeep, goals and resolvers.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that meets the unexpected ends there"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends there")]
 
 #[path = "hook_contract/story.rs"]
 mod story;
@@ -140,7 +136,7 @@ fn l27_l29_a_subordinate_has_its_own_principal_and_sees_no_other() {
         assert_eq!(goal.principal, Some(named(&principal)), "what JUJU_PRINCIPAL_UNIT is made of");
         let members: Vec<String> =
             goal.relations[&relation].members.keys().map(ToString::to_string).collect();
-        assert_eq!(members, [principal.clone()]);
+        assert_eq!(members, std::slice::from_ref(&principal));
         let bags = story.snapshot(own).bags;
         let hubs: BTreeSet<String> = bags
             .iter()

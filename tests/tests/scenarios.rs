@@ -163,3 +163,8 @@ fn two_models_do_not_see_each_other() {
 fn an_agent_that_is_killed_goes_on() {
     check("crash.muster");
 }
+
+#[test]
+fn a_base_is_an_image_or_that_of_a_machine() {
+    check("bases.muster");
+}

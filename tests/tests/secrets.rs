@@ -1,6 +1,8 @@
 //! Secrets on the estate, its agents and its rules, without hands: who may what, which revision,
 //! which hook (hook contract, sections 4.12, 6.3 and 7.8).
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends there")]
+
 #[path = "secrets/stand.rs"]
 mod stand;
 
@@ -291,7 +293,6 @@ fn nobody_but_its_manager_changes_a_secret() {
     let secret = stand.secret(&id).unwrap();
     assert_eq!((secret.newest(), secret.label.as_str(), secret.grants.len()), (Some(1), "", 1));
     // An operator does not change what a charm manages.
-    let id = id.clone();
     let refused = stand.user(SecretCommand::Remove { id, revision: None }).unwrap_err();
     assert_eq!(refused.code, Code::PermissionDenied);
 }

@@ -1,8 +1,9 @@
 //! Putting a charm's files in place (hook contract, sections 1.12 and 4.9).
 //!
 //! ```text
-//! blob ─inspect─▶ what the charm says, its listing     (from the checked bytes, never from disk)
-//!      ─unpack──▶ .charm-new ─▶ what the new one lacks goes ─▶ each item is renamed into place
+//! blob ─one reading─▶ what the charm says, its listing     (from the checked bytes, never from disk)
+//!                  └▶ .charm-new ─▶ what the new one lacks goes ─▶ each item is renamed into place
+//!                              └──▶ where no charm was: renamed as a whole
 //! ```
 //!
 //! Each rename is whole, so a script that runs keeps its file; what the charm made itself was never
@@ -133,44 +134,38 @@ impl Work {
             names: ["version", "revision"].map(str::to_owned).into(),
             extensions: ["yaml".to_owned()].into(),
         };
-        let inspected = self
-            .reader
-            .inspect(&opened, &Limits::charm(), Some(&goal.digest), &wanted)
-            .map_err(DeployError::Archive)?;
-        let charm = Charm::read(&inspected.files).map_err(DeployError::Charm)?;
-        fs::create_dir_all(&self.charm).map_err(write(&self.charm))?;
         crate::paths::private_folder(&self.folder).map_err(write(&self.folder))?;
-        let marker = self.charm.join(DEPLOYING);
-        fs::write(&marker, format!("{}\n", goal.url)).map_err(write(&marker))?;
         let fresh = self.folder.join(".charm-new");
         remove(&fresh).map_err(write(&fresh))?;
         // Its files are moved to their places, and synced there.
         let (limits, expected) = (Limits::charm(), Some(goal.digest));
         let how = Unpack { limits, strip: 0, expected, durable: false };
-        self.reader.unpack(&opened, &fresh, &how).map_err(DeployError::Archive)?;
+        let unpacked = self.reader.unpack_and_inspect(&opened, &fresh, &how, &wanted);
+        let (_, inspected) = unpacked.map_err(DeployError::Archive)?;
+        let charm = match Charm::read(&inspected.files) {
+            Ok(charm) => charm,
+            Err(error) => {
+                remove(&fresh).map_err(write(&fresh))?;
+                return Err(DeployError::Charm(error));
+            }
+        };
         let listing: BTreeMap<String, ItemKind> =
             inspected.entries.iter().map(|(path, listed)| (path.clone(), kind(listed))).collect();
-        let laid: Option<BTreeMap<String, char>> = read(&self.laying)?;
-        // What deploys that did not come to their end may have laid, beside what is kept.
-        let mut there = laid.unwrap_or_default();
-        there.extend(old.iter().flat_map(|old| old.listing.clone()));
-        for path in muster_charms::upgrade::removals(&kinds(&there), &listing) {
-            let path = self.charm.join(path);
-            remove(&path).map_err(write(&path))?;
+        let words = listing.iter().map(|(path, kind)| (path.clone(), word(*kind))).collect();
+        let kept = Kept { digest: goal.digest, charm, listing: words };
+        let there = fs::symlink_metadata(&self.charm).is_ok();
+        let marked = if there { &self.charm } else { &fresh }.join(DEPLOYING);
+        fs::write(&marked, format!("{}\n", goal.url)).map_err(write(&marked))?;
+        if there {
+            self.lay_over(old.as_ref(), &fresh, (&inspected.entries, &listing), &kept)?;
+        } else {
+            // Nothing is there to be spared. Should this one have to go again, what it laid is known.
+            save(&self.kept, &kept).map_err(write(&self.kept))?;
+            fs::rename(&fresh, &self.charm).map_err(write(&self.charm))?;
         }
-        let words: BTreeMap<String, char> =
-            listing.iter().map(|(path, kind)| (path.clone(), word(*kind))).collect();
-        // What the charm made itself is not taken for the archive's, should this one have to go again.
-        let is_new = |path: &String| fs::symlink_metadata(self.charm.join(path)).is_err();
-        there.extend(words.clone().into_iter().filter(|(path, _)| is_new(path)));
-        save(&self.laying, &there).map_err(write(&self.laying))?;
-        self.lay(&fresh, &inspected.entries)?;
-        self.mark_hooks(&charm, &listing)?;
+        self.mark_hooks(&kept.charm, &listing)?;
         let revision = self.charm.join("revision");
         fs::write(&revision, goal.url.revision.to_string()).map_err(write(&revision))?;
-        let kept = Kept { digest: goal.digest, charm, listing: words };
-        save(&self.kept, &kept).map_err(write(&self.kept))?;
-        remove(&fresh).map_err(write(&fresh))?;
         // Until all of it is on disk the marker stays, and whoever starts again lays everything anew:
         // a sync that failed is not to be tried once more (R1).
         (self.sync)(&self.charm).map_err(write(&self.charm))?;
@@ -181,6 +176,35 @@ impl Work {
             .map_err(write(&self.charm))?;
         remove(&self.laying).map_err(write(&self.laying))?;
         Ok(Arc::new(kept.charm))
+    }
+
+    /// Takes away what the new charm lacks, and puts each of its items in the place of the old one.
+    fn lay_over(
+        &self,
+        old: Option<&Kept>,
+        fresh: &Path,
+        (entries, listing): (&BTreeMap<String, Listed>, &BTreeMap<String, ItemKind>),
+        kept: &Kept,
+    ) -> Result<(), DeployError> {
+        let write = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DeployError::Write { path, source }
+        };
+        let laid: Option<BTreeMap<String, char>> = read(&self.laying)?;
+        // What deploys that did not come to their end may have laid, beside what is kept.
+        let mut there = laid.unwrap_or_default();
+        there.extend(old.iter().flat_map(|old| old.listing.clone()));
+        for path in muster_charms::upgrade::removals(&kinds(&there), listing) {
+            let path = self.charm.join(path);
+            remove(&path).map_err(write(&path))?;
+        }
+        // What the charm made itself is not taken for the archive's, should this one have to go again.
+        let is_new = |path: &String| fs::symlink_metadata(self.charm.join(path)).is_err();
+        there.extend(kept.listing.clone().into_iter().filter(|(path, _)| is_new(path)));
+        save(&self.laying, &there).map_err(write(&self.laying))?;
+        self.lay(fresh, entries)?;
+        save(&self.kept, kept).map_err(write(&self.kept))?;
+        remove(fresh).map_err(write(fresh))
     }
 
     /// Moves each item of the new charm to its place. Folders come before what lies in them.

@@ -93,7 +93,9 @@ async fn a_hook_that_failed_leaves_its_children_and_one_that_was_killed_does_not
     assert!(!runs(&host.left("failed")));
 }
 
-/// Hook contract E16. Without a deadline a hook goes on; the model may set one.
+/// Hook contract E16.
+///
+/// Without a deadline a hook goes on; the model may set one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hook_that_overruns_the_models_deadline_is_ended_with_its_children() {
     let mut charm = CharmText::new();

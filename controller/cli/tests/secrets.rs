@@ -1,6 +1,6 @@
 //! The commands of secrets as they are typed, on a controller as it is (CLI contract §3.8, §4.5).
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, not the product")]
+#![expect(clippy::unwrap_used, reason = "tests, not the product")]
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};

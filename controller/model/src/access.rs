@@ -40,6 +40,7 @@ pub fn command(draft: &mut Draft<'_>, caller: &Caller, asked: &Command) -> Resul
                 | EstateCommand::RemoveCloud(_)
                 | EstateCommand::GrantController { .. }
                 | EstateCommand::AddToken { .. }
+                | EstateCommand::OfferBases(_)
                 | EstateCommand::Enrol { .. } => ControllerAccess::Superuser,
             };
             if account.access >= needed {

@@ -23,7 +23,9 @@ use crate::name::{
     OptionName, PoolName, RelationId, ResourceName, StorageId, StorageName, TaskId, UnitName,
     UserName,
 };
-use crate::record::{ControllerAccess, ModelAccess, Placement, Provider, Subject, TokenHash};
+use crate::record::{
+    ControllerAccess, ModelAccess, OfferedBase, Placement, Provider, Subject, TokenHash,
+};
 use crate::ssh_key::SshKey;
 
 /// What an operator, or the controller itself, asks for.
@@ -122,6 +124,8 @@ pub enum EstateCommand {
         /// How many seconds it is good for; none is for ever.
         seconds: Option<u64>,
     },
+    /// Say of which bases there are images; none: machines are joined by hand, and have any.
+    OfferBases(Vec<OfferedBase>),
     /// Exchange a join token for the machine's own, once (S4).
     Enrol {
         /// The join token that the caller came with.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use muster_charms::Base;
+
 use crate::record::ModelInfo;
 
 /// An option of every model.
@@ -34,6 +36,8 @@ pub enum ModelOptionKind {
     Bool,
     /// A whole number.
     Int,
+    /// A base, such as `debian@12`.
+    Base,
     /// A span of time in Go's form, from ten seconds to an hour.
     Interval,
     /// A span of time in Go's form, of a second or more; empty for none.
@@ -58,7 +62,7 @@ pub const OPTIONS: &[ModelOption] = &[
     option!(
         "default-base",
         "debian@12/stable",
-        Text,
+        Base,
         "the base of machines whose charm names none"
     ),
     option!("egress-subnets", "", Text, "from which networks the model's traffic comes"),
@@ -209,6 +213,8 @@ pub fn check(option: &ModelOption, value: &str) -> Result<(), &'static str> {
         ModelOptionKind::Bool => Err("must be true or false"),
         ModelOptionKind::Int if value.parse::<i64>().is_ok() => Ok(()),
         ModelOptionKind::Int => Err("must be a whole number"),
+        ModelOptionKind::Base if value.parse::<Base>().is_ok() => Ok(()),
+        ModelOptionKind::Base => Err("must be a base such as debian@12"),
         ModelOptionKind::Interval => match interval(value) {
             Some(span) if (SHORTEST..=LONGEST).contains(&span) => Ok(()),
             Some(_) => Err("must be between 10s and 60m"),
@@ -268,6 +274,13 @@ mod tests {
             assert_eq!(same, 1, "{}", option.key);
         }
         assert!(OPTIONS.iter().all(|option| !option.is_idle()));
+    }
+
+    #[test]
+    fn the_base_of_a_model_is_one() {
+        let option = option("default-base").unwrap();
+        assert_eq!(check(option, "ubuntu@22.04"), Ok(()));
+        assert_eq!(check(option, "jammy"), Err("must be a base such as debian@12"));
     }
 
     /// Test suites make `update-status` come every ten seconds to see soon what it does.

@@ -9,6 +9,7 @@
 //! ([`touches`](crate::touches)): counts and progress stand apart from what agents read.
 
 mod application;
+mod base;
 mod charm;
 mod cloud;
 mod controller;
@@ -30,6 +31,7 @@ use std::str::FromStr;
 pub use application::{
     Application, ApplicationStatus, Exposure, LeaderSettings, Leadership, PendingUnit, Scale,
 };
+pub use base::{Bases, OfferedBase};
 pub use charm::CharmRecord;
 pub use cloud::{Cloud, CloudCredentials};
 pub use controller::{Controller, Presence, Request};
@@ -350,6 +352,7 @@ records! {
             |r| Pair(r.owner.clone(), r.cloud.clone());
         Presence, presence, RequestId, "presence", |r| r.controller.clone();
         Request, requests, RequestId, "request", |r| r.id.clone();
+        Bases, bases, Only, "bases", |_| Only;
     }
     model {
         ModelInfo, info, Only, "info", |_| Only;

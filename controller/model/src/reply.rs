@@ -6,7 +6,7 @@ use crate::name::{
     ApplicationName, CharmUrl, MachineId, ModelId, OperationId, RelationId, StorageId, TaskId,
     UnitName,
 };
-use crate::record::TaskTarget;
+use crate::record::{OfferedBase, TaskTarget};
 use crate::version::Revision;
 
 /// The answer to a command that was taken.
@@ -37,6 +37,9 @@ pub enum Outcome {
         name: ApplicationName,
         /// Units that will be made.
         units: u32,
+        /// Of one that was deployed: the base that was chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<OfferedBase>,
     },
     /// A relation.
     Relation {

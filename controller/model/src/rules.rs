@@ -6,6 +6,7 @@
 pub(crate) mod action;
 mod application;
 mod attach;
+pub(crate) mod base;
 pub mod charm;
 mod cloud;
 mod configure;

@@ -157,6 +157,7 @@ impl<'a> Seen<'a> {
             | Key::CloudCredentials(_)
             | Key::Presence(_)
             | Key::Request(_)
+            | Key::Bases(_)
             | Key::Counters(..)
             | Key::Scale(..)
             | Key::ApplicationStatus(..)

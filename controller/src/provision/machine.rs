@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use muster_api::body::Preparation;
 use muster_model::command::{Command, EstateCommand};
@@ -14,7 +15,9 @@ use muster_model::{Caller, Report};
 use super::{At, Need, ProvisionError, Provisioner, host, needs};
 use crate::identity;
 use crate::ledger::Ledger;
-use crate::substrate::{Enforcement, Host, HostBind, HostFile, HostSpec, HostState, Substrate};
+use crate::substrate::{
+    Enforcement, Host, HostBind, HostFile, HostSpec, HostState, Progress, Substrate,
+};
 
 /// How long a join token is good for (S4).
 const JOIN_SECONDS: u64 = 3600;
@@ -24,6 +27,12 @@ const AGENT: &str = "/usr/lib/muster/muster-agent";
 
 /// Where the agent finds its configuration.
 const CONFIG: &str = "/etc/muster/agent.toml";
+
+/// What a machine's status says while it is made.
+const MAKING: &str = "making the machine";
+
+/// How often the status of a machine that is being made changes at most.
+const SAID_EVERY: Duration = Duration::from_secs(1);
 
 /// The service that runs the agent.
 const SERVICE: &str = "[Unit]
@@ -81,7 +90,7 @@ impl Provisioner {
         let id = machine.id;
         report(ledger, model, id, |r| {
             r.state = Instance::Allocating;
-            r.message = "making the machine".to_owned();
+            r.message = MAKING.to_owned();
         })
         .await?;
         let token = identity::mint().map_err(ProvisionError::Token)?;
@@ -109,8 +118,18 @@ impl Provisioner {
         let substrate = self.plan.substrate.clone().ok_or(ProvisionError::NoSubstrate)?;
         let config = self.agent_config(&self.plan.addresses, model, id, token.expose());
         let spec = self.spec(name, model, machine, &config);
-        let made = tokio::task::spawn_blocking(move || create(&substrate, &spec))
-            .await
+        let (tell, told) = tokio::sync::watch::channel(String::new());
+        let mut making = tokio::task::spawn_blocking(move || {
+            let mut say = |progress: Progress| {
+                tell.send_replace(progress.to_string());
+            };
+            create(&substrate, &spec, &mut say)
+        });
+        let made = tokio::select! {
+            made = &mut making => made,
+            () = pass_on(ledger, model, id, told) => making.await,
+        };
+        let made = made
             .map_err(ProvisionError::Thread)?
             .map_err(|error| ProvisionError::Substrate(Box::new(error)))?;
         self.say(Preparation::Ready);
@@ -161,6 +180,7 @@ impl Provisioner {
         HostSpec {
             name: name.to_owned(),
             group: model.to_string(),
+            base: machine.base.clone(),
             cores: machine.constraints.cores().filter(|cores| *cores > 0),
             mem_mib: machine.constraints.mem_mib().filter(|mem| *mem > 0),
             files: vec![
@@ -194,12 +214,42 @@ impl Provisioner {
     }
 }
 
+/// Says in a machine's status what is being done for it, until there is nothing more to say: a root
+/// that nobody wanted before takes a minute.
+async fn pass_on(
+    ledger: &Ledger,
+    model: ModelId,
+    machine: MachineId,
+    mut told: tokio::sync::watch::Receiver<String>,
+) {
+    while told.changed().await.is_ok() {
+        let message = told.borrow_and_update().clone();
+        let said = report(ledger, model, machine, |r| {
+            r.state = Instance::Allocating;
+            r.message = message;
+        });
+        if let Err(error) = said.await {
+            tracing::debug!(error = %crate::Chain(&error), "progress could not be told");
+        }
+        // Each is a record; what changes faster than people read is left out.
+        tokio::time::sleep(SAID_EVERY).await;
+    }
+}
+
 /// Makes a machine, or finds the one that was made before the controller ended.
 fn create(
     substrate: &Substrate,
     spec: &HostSpec,
+    say: &mut dyn FnMut(Progress),
 ) -> Result<Host, crate::substrate::SubstrateError> {
-    substrate.ensure_root(&mut |_| {})?;
+    let mut said = false;
+    substrate.ensure_root(spec.base.as_ref(), &mut |progress| {
+        said = true;
+        say(progress);
+    })?;
+    if said {
+        say(Progress::Step(MAKING.to_owned()));
+    }
     substrate.ensure_network()?;
     if let Ok(host) = substrate.get(&spec.name) {
         match host.state {

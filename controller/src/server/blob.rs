@@ -1,12 +1,15 @@
 //! Bytes: taken in as they come, given out as they are asked for, never held in memory.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream};
 use muster_api::body::BlobState;
 use muster_api::route::Route;
 use muster_model::record::{ControllerAccess, User};
@@ -14,9 +17,7 @@ use muster_model::refusal::Code;
 use muster_model::{Caller, Estate, Refusal};
 use muster_resources::{Digest, Hashing, Stage, Staged, StoreError};
 use serde::Deserialize;
-use tokio::io::AsyncSeekExt;
 use tokio::sync::mpsc;
-use tokio_util::io::ReaderStream;
 
 use super::App;
 use super::claim::may_send;
@@ -236,7 +237,7 @@ struct Read {
 }
 
 /// Gives bytes out: to superusers, and to an agent whose units have a use for them (S6, S8).
-pub(super) async fn read(
+pub(super) fn read(
     app: &App,
     session: Session,
     parts: &[String],
@@ -256,22 +257,45 @@ pub(super) async fn read(
     }
     let blob = app.blobs.blob(&digest).map_err(|_| hidden())?;
     let length = blob.size().saturating_sub(offset);
-    let mut file = tokio::fs::File::from_std(blob.into_file());
-    file.seek(std::io::SeekFrom::Start(offset))
-        .await
-        .map_err(|error| Failure::internal("read the blob", &error))?;
-    let stream = while_it_stands(app, session, ReaderStream::with_capacity(file, PIECE));
+    let end = blob.size();
+    let pieces = pieces(app, Arc::new(blob.into_file()), offset, end);
+    let stream = while_it_stands(app, session, pieces);
     let mut response = Response::new(Body::from_stream(stream));
     response.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
     Ok(response)
 }
 
+/// A file from `at` to `end`. A small one is one read, and none takes more memory than it has bytes.
+fn pieces(
+    app: &App,
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
+    let lane = app.reading.clone();
+    stream::try_unfold(at, move |at| {
+        let (file, lane) = (Arc::clone(&file), lane.clone());
+        async move {
+            let length = usize::try_from(end.saturating_sub(at)).unwrap_or(PIECE).min(PIECE);
+            if length == 0 {
+                return Ok(None);
+            }
+            let read = lane.run("read the blob", move || {
+                let mut piece = vec![0; length];
+                file.read_exact_at(&mut piece, at).map(|()| Bytes::from(piece))
+            });
+            let piece = read.await.map_err(|_| std::io::Error::other("the reading broke"))??;
+            Ok(Some((piece, at + length as u64)))
+        }
+    })
+}
+
 /// The stream, as long as its reader keeps the right to it (S33).
-fn while_it_stands(
+fn while_it_stands<S: Stream<Item = std::io::Result<Bytes>>>(
     app: &App,
     session: Session,
-    stream: ReaderStream<tokio::fs::File>,
-) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + use<> {
+    stream: S,
+) -> impl Stream<Item = std::io::Result<Bytes>> + use<S> {
     let app = app.clone();
     let mut checked = tokio::time::Instant::now();
     stream.map(move |piece| {

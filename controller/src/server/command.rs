@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use muster_api::body::{Submission, TeardownBody, TornDown};
 use muster_api::route::Route;
 use muster_charms::Charm;
@@ -24,18 +26,36 @@ use super::session::Session;
 /// Reads a request's body as JSON, as far as its row allows.
 pub(super) async fn body<T: DeserializeOwned>(row: &Route, request: Request) -> Result<T, Failure> {
     let limit = usize::try_from(row.body_limit).unwrap_or(usize::MAX);
-    let reading = to_bytes(request.into_body(), limit);
-    let bytes = tokio::time::timeout(Duration::from_secs(60), reading)
-        .await
-        .map_err(|_| Failure::malformed("the body did not come in a minute"))?
-        .map_err(|_| {
-            Failure::refused(Refusal::new(
-                Code::Limit,
-                format!("the body is longer than {limit} bytes, or broke off"),
-            ))
-        })?;
+    let bytes = whole(request, limit).await?;
     shallow(&bytes)?;
     serde_json::from_slice(&bytes).map_err(|error| Failure::malformed(error.to_string()))
+}
+
+/// The bytes of a request's body, at most `limit`. Of a longer one as much again is read and dropped: who
+/// still writes when the connection is closed sees that it broke, and never the answer.
+pub(super) async fn whole(request: Request, limit: usize) -> Result<Bytes, Failure> {
+    let mut pieces = request.into_body().into_data_stream();
+    let reading = async {
+        let (mut taken, mut length) = (BytesMut::new(), 0usize);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| Failure::malformed("the body broke off"))?;
+            length += piece.len();
+            if length <= limit {
+                taken.extend_from_slice(&piece);
+            } else if length > limit.saturating_mul(2) {
+                break;
+            }
+        }
+        Ok::<_, Failure>((taken, length))
+    };
+    let (taken, length) = tokio::time::timeout(Duration::from_secs(60), reading)
+        .await
+        .map_err(|_| Failure::malformed("the body did not come in a minute"))??;
+    if length > limit {
+        let what = format!("the body is longer than {limit} bytes");
+        return Err(Failure::refused(Refusal::new(Code::Limit, what)));
+    }
+    Ok(taken.freeze())
 }
 
 /// How deep a body may nest (reliability document, section 5).
@@ -90,9 +110,11 @@ pub(super) async fn submit(
 /// Refuses what only the controller asks of itself, whoever the caller is.
 fn internal_only(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Estate(EstateCommand::Bootstrap { .. } | EstateCommand::Enrol { .. }) => {
-            Err(Failure::malformed("this command is not given from outside"))
-        }
+        Command::Estate(
+            EstateCommand::Bootstrap { .. }
+            | EstateCommand::OfferBases(_)
+            | EstateCommand::Enrol { .. },
+        ) => Err(Failure::malformed("this command is not given from outside")),
         _ => Ok(()),
     }
 }

@@ -44,11 +44,8 @@ pub(super) async fn take(
         }
     }
     let logs = app.logs.clone();
-    let taking = tokio::task::spawn_blocking(move || logs.take(id, machine, &batch));
-    let next = taking
-        .await
-        .map_err(|error| Failure::internal("take the lines", &error))?
-        .map_err(|error| Failure::internal("take the lines", &error))?;
+    let taking = app.logging.run("take the lines", move || logs.take(id, machine, &batch));
+    let next = taking.await?.map_err(|error| Failure::internal("take the lines", &error))?;
     Ok(json(&LogReceipt { next }))
 }
 

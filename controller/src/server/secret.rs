@@ -4,7 +4,7 @@
 //! A content comes in before the change that it belongs to: it is sealed for its place, and what was
 //! sealed goes on in the command or the report like anything else.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderValue;
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::App;
-use super::command::body;
+use super::command::{body, whole};
 use super::problem::{Failure, json};
 use super::session::Session;
 use super::view::query;
@@ -99,10 +99,7 @@ async fn sealed(
 /// The content that a request brings, as [`Content::to_bytes`] writes it.
 async fn content(row: &Route, request: Request) -> Result<Content, Failure> {
     let limit = usize::try_from(row.body_limit).unwrap_or(usize::MAX);
-    let bytes = to_bytes(request.into_body(), limit).await.map_err(|_| {
-        let what = format!("the body is longer than {limit} bytes, or broke off");
-        Failure::refused(Refusal::new(Code::Limit, what))
-    })?;
+    let bytes = whole(request, limit).await?;
     let content = Content::from_bytes(&bytes);
     content.map_err(|error| Failure::refused(Refusal::new(Code::Invalid, error.to_string())))
 }

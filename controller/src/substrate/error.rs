@@ -97,11 +97,32 @@ pub enum SubstrateError {
     },
     /// Nothing says where Debian packages come from.
     #[error(
-        "no package mirror is known for suite `{suite}`; name one in the setting `machine-mirror`"
+        "no package mirror is known for suite `{suite}`; name one in the setting `machine-mirror`, or in the \
+         `mirror` of its image"
     )]
     NoMirror {
         /// The suite.
         suite: String,
+    },
+    /// Nothing says which image a base means.
+    #[error(
+        "there is no image of base {base}; say in controller.toml what it is made from, in a section \
+         [image.\"{base}\"]"
+    )]
+    NoImage {
+        /// The base.
+        base: String,
+    },
+    /// The keys of an image's mirror are not on this host.
+    #[error(
+        "the keys `{}` that sign the mirror of base {base} are not on this host; install them, or name \
+         others in the `keyring` of its image", path.display()
+    )]
+    NoKeyring {
+        /// The base.
+        base: String,
+        /// Where they should be.
+        path: PathBuf,
     },
     /// No address or network number is free.
     #[error("no {what} is free in {range}")]

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use muster_charms::Base;
+
 use super::cgroup::Limits;
 use super::error::SubstrateError;
 use super::firewall::Door;
@@ -14,6 +16,8 @@ pub struct HostSpec {
     pub name: String,
     /// Whose machines it belongs to: those of one group reach each other, others only its doors.
     pub group: String,
+    /// Its base, which says of which image it is made; the usual one when there is none.
+    pub base: Option<Base>,
     /// Whole processors it may use at most.
     pub cores: Option<u32>,
     /// MiB of memory it may use at most.
@@ -109,13 +113,7 @@ impl HostSpec {
             return bad("mem", &mem, "32 MiB, below which systemd does not start, to 16 TiB");
         }
         for file in &self.files {
-            inside(&file.path)?;
-            if ["/run/", "/tmp/", "/dev/", "/proc/", "/sys/"]
-                .iter()
-                .any(|folder| file.path.starts_with(folder))
-            {
-                return bad("file", &file.path, "that folder is made anew at each start");
-            }
+            check_file(&file.path)?;
         }
         for bind in &self.binds {
             inside(&bind.to)?;
@@ -130,6 +128,21 @@ impl HostSpec {
         }
         Ok(())
     }
+}
+
+/// Whether a file can be at this path of a machine from the start.
+///
+/// # Errors
+///
+/// [`SubstrateError::BadValue`].
+pub(crate) fn check_file(path: &str) -> Result<(), SubstrateError> {
+    inside(path)?;
+    let anew = ["/run/", "/tmp/", "/dev/", "/proc/", "/sys/"];
+    if anew.iter().any(|folder| path.starts_with(folder)) {
+        let rule = "that folder is made anew at each start";
+        return Err(SubstrateError::BadValue { what: "file", value: path.to_owned(), rule });
+    }
+    Ok(())
 }
 
 fn inside(path: &str) -> Result<(), SubstrateError> {

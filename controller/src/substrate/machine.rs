@@ -40,7 +40,7 @@ impl Substrate {
     pub fn create(&self, spec: &HostSpec) -> Result<Host, SubstrateError> {
         spec.check()?;
         let inner = &self.inner;
-        let root = self.ensure_root(&mut |_| {})?;
+        let root = self.ensure_root(spec.base.as_ref(), &mut |_| {})?;
         self.ensure_network()?;
         let slot = inner.slot(&spec.name);
         let _change = hold(&slot.change);

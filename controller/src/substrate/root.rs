@@ -1,8 +1,10 @@
-//! The cached root that every machine has below its own layer.
+//! The cached roots that machines have below their own layers, one for each image.
 //!
-//! Made once with `mmdebstrap`, keyed on what it is made from, and published by rename: a folder
+//! Made when it is first wanted, with `mmdebstrap`, keyed on what it is made from, and published by rename: a folder
 //! with the key's name is whole. It is never changed afterwards, for machines lie over it.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -14,10 +16,10 @@ use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
 use super::error::{SubstrateError, file};
-use super::{Settings, sources, tool, tree};
+use super::{Image, Settings, sources, tool, tree};
 
 /// Raised when what [`finish`] writes changes, so that old roots are not taken for new ones.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Bytes that a root has at its largest, about, with the archives it is made from: for showing how
 /// far it is.
@@ -64,7 +66,7 @@ pub const PACKAGES: [&str; 33] = [
 ];
 
 /// Tools of the host, and the package each comes with on Debian.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 11] = [
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("nft", "nftables"),
@@ -75,6 +77,7 @@ const TOOLS: [(&str, &str); 10] = [
     ("losetup", "mount"),
     ("flock", "util-linux"),
     ("tar", "tar"),
+    ("dpkg-divert", "dpkg"),
 ];
 
 /// What [`super::Substrate::ensure_root`] tells while it works.
@@ -113,19 +116,35 @@ const SSH_KEYS: &str = "[Unit]\nDescription=Make this machine's own SSH host key
     [Service]\nType=oneshot\nExecStart=/usr/bin/ssh-keygen -A\n\
     [Install]\nWantedBy=multi-user.target\n";
 
-/// Gives the whole root for these settings, making it when it is not there.
+/// For a person who waits.
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Progress::Step(what) => f.write_str(what),
+            Progress::Bytes { done, expected } => write!(
+                f,
+                "making the root of machines: {} of about {} MiB",
+                done >> 20,
+                expected >> 20
+            ),
+        }
+    }
+}
+
+/// Gives the whole root of this image, making it when it is not there.
 ///
 /// # Errors
 ///
-/// A tool's, or [`SubstrateError::NoMirror`].
+/// A tool's, [`SubstrateError::NoMirror`] or [`SubstrateError::NoKeyring`].
 pub(super) fn ensure(
     settings: &Settings,
+    image: &Image,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, SubstrateError> {
     ensure_tools(settings, progress)?;
-    let lines = sources::lines(&settings.suite, settings.mirror.as_deref())?;
+    let lines = sources::lines(image)?;
     let roots = settings.cache_root.join("roots");
-    let key = key(settings, &lines);
+    let key = key(image, &lines);
     let whole = roots.join(&key);
     if whole.is_dir() {
         return Ok(whole);
@@ -141,9 +160,10 @@ pub(super) fn ensure(
     drop(lock(&working, progress)?);
     let making = roots.join(format!("{key}.making"));
     tree::remove(&making).map_err(file("remove", &making))?;
-    make(settings, &lines, &working, &making, progress)?;
+    make(settings, image, &lines, &working, &making, progress)?;
     progress(Progress::Step("finishing the root".into()));
     finish(&making)?;
+    put(&making, &image.files)?;
     // What is renamed must be on the disk: afterwards the name alone says that it is whole.
     let folder = fs::File::open(&making).map_err(file("open", &making))?;
     rustix::fs::syncfs(&folder).map_err(|error| file("sync", &making)(error.into()))?;
@@ -152,7 +172,8 @@ pub(super) fn ensure(
     Ok(whole)
 }
 
-fn key(settings: &Settings, lines: &[String]) -> String {
+/// The name of a root: everything that it is made from is in it.
+fn key(image: &Image, lines: &[String]) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update(text.len().to_le_bytes());
@@ -162,12 +183,16 @@ fn key(settings: &Settings, lines: &[String]) -> String {
     add(INIT);
     add(std::env::consts::ARCH);
     lines.iter().for_each(|line| add(line));
-    let mut packages = settings.packages.clone();
+    let mut packages = image.packages.clone();
     packages.sort();
     packages.dedup();
     packages.iter().for_each(|package| add(package));
+    for (path, text) in &image.files {
+        add(path);
+        add(text);
+    }
     let digest = hex::encode(hash.finalize());
-    format!("{}-{}", settings.suite, digest.get(..16).unwrap_or(&digest))
+    format!("{}-{}", image.suite, digest.get(..16).unwrap_or(&digest))
 }
 
 fn lock(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<fs::File, SubstrateError> {
@@ -229,18 +254,23 @@ fn proxy_environment(command: &mut Command, settings: &Settings) {
 
 fn make(
     settings: &Settings,
+    image: &Image,
     lines: &[String],
     working: &Path,
     making: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), SubstrateError> {
-    progress(Progress::Step(format!("making the root of {} machines", settings.suite)));
+    let base = image.base.release();
+    if let Some(path) = image.keyring.clone().filter(|path| !path.is_file()) {
+        return Err(SubstrateError::NoKeyring { base, path });
+    }
+    progress(Progress::Step(format!("making the root of {base} machines")));
     let mut command = tool::command("flock");
     command.arg(working);
     // What it mounts into the root is gone with it, however it ends.
     command.args(["unshare", "--mount", "--propagation", "private"]);
     command.args(["mmdebstrap", "--variant=minbase", "--format=directory"]);
-    command.arg(format!("--include={}", settings.packages.join(",")));
+    command.arg(format!("--include={}", image.packages.join(",")));
     for option in [
         "path-exclude=/usr/share/man/*",
         "path-exclude=/usr/share/locale/*",
@@ -255,7 +285,7 @@ fn make(
     if let Some(proxy) = &settings.http_proxy {
         command.arg(format!("--aptopt=Acquire::http::Proxy \"{proxy}\""));
     }
-    command.arg(&settings.suite).arg(making).args(lines);
+    command.arg(&image.suite).arg(making).args(lines);
     proxy_environment(&mut command, settings);
     let start = |source| SubstrateError::ToolStart { tool: "mmdebstrap".into(), source };
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(start)?;
@@ -353,22 +383,44 @@ fn finish(root: &Path) -> Result<(), SubstrateError> {
     fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(file("open up", root))
 }
 
+/// Writes an image's own files. A package that has such a file, or gets it in a later version, has it
+/// under another name from now on, as dpkg keeps account of.
+fn put(root: &Path, files: &BTreeMap<String, String>) -> Result<(), SubstrateError> {
+    for (path, text) in files {
+        let (top, aside) = (root.display().to_string(), format!("{path}.distrib"));
+        let args = ["--root", &top, "--local", "--rename", "--divert", &aside, "--add", path];
+        tool::run("dpkg-divert", &args)?;
+        tree::write_inside(root, path, 0o644, text.as_bytes()).map_err(file("write", path))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::Images;
     use super::*;
 
     #[test]
     fn the_key_follows_what_the_root_is_made_from() {
-        let settings = Settings::default();
+        let images = Images::default();
+        let image = images.of(None).unwrap();
         let line = vec!["deb http://mirror.example/debian bookworm main".to_owned()];
-        let first = key(&settings, &line);
-        let mut turned = settings.clone();
+        let first = key(image, &line);
+        let mut turned = image.clone();
         turned.packages.reverse();
         assert_eq!(key(&turned, &line), first, "the order says nothing");
-        let mut more = settings.clone();
+        let mut more = image.clone();
         more.packages.push("hello".into());
         assert_ne!(key(&more, &line), first);
-        assert_ne!(key(&settings, &[]), first);
+        assert_ne!(key(image, &[]), first);
+        // Roots that differ in nothing but what they say of themselves are two.
+        let mut named = BTreeSet::from([first]);
+        for image in images.iter().filter(|image| image.suite == "bookworm").skip(1) {
+            assert!(named.insert(key(image, &line)), "{}", image.base);
+        }
+        assert_eq!(named.len(), 4);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PACKAGES;
+use super::Images;
 
 /// How machines of a state root are made. Everything has a default.
 #[derive(Clone, Debug)]
@@ -17,12 +17,8 @@ pub struct Settings {
     pub cache_root: PathBuf,
     /// The first two numbers of the machines' addresses.
     pub prefix: (u8, u8),
-    /// The Debian suite of the machines.
-    pub suite: String,
-    /// Where packages come from; the host's own sources when none is named.
-    pub mirror: Option<String>,
-    /// The packages of the root.
-    pub packages: Vec<String>,
+    /// What the machines of each base are made from.
+    pub images: Images,
     /// A proxy that this host needs to reach the mirrors, `http://…`.
     pub http_proxy: Option<String>,
     /// Name servers of the machines; those of the host when there are none.
@@ -53,9 +49,7 @@ impl Default for Settings {
             state_root: "/var/lib/muster/hosts".into(),
             cache_root: "/var/cache/muster".into(),
             prefix: (10, 97),
-            suite: "bookworm".into(),
-            mirror: None,
-            packages: PACKAGES.iter().map(|package| (*package).to_owned()).collect(),
+            images: Images::default(),
             http_proxy: None,
             name_servers: Vec::new(),
             apt_cache: true,

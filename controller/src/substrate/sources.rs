@@ -10,25 +10,39 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::Image;
 use super::error::SubstrateError;
 
-/// The lines of a `sources.list` for the suite, taken from the host when it is a Debian.
+/// The lines of a `sources.list` for an image: those of its mirror, else those of the host when it
+/// is a Debian, of whatever release: a mirror has all of them.
 ///
 /// # Errors
 ///
 /// [`SubstrateError::NoMirror`] when the host's own sources do not name one.
-pub(super) fn lines(suite: &str, mirror: Option<&str>) -> Result<Vec<String>, SubstrateError> {
-    if let Some(mirror) = mirror {
-        return Ok(vec![format!("deb {mirror} {suite} main")]);
+pub(super) fn lines(image: &Image) -> Result<Vec<String>, SubstrateError> {
+    let (suite, components) = (&image.suite, image.components.join(" "));
+    if let Some(mirror) = &image.mirror {
+        let keys = image.keyring.as_ref().map(|keys| format!("[signed-by={}] ", keys.display()));
+        let keys = keys.unwrap_or_default();
+        let pockets = image.pockets.iter().map(|pocket| format!("{suite}-{pocket}"));
+        return Ok(std::iter::once(suite.clone())
+            .chain(pockets)
+            .map(|suite| format!("deb {keys}{mirror} {suite} {components}"))
+            .collect());
     }
     let mut texts = Vec::new();
     for path in files(Path::new("/etc/apt")) {
         let deb822 = path.extension().is_some_and(|ext| ext == "sources");
         texts.push((deb822, fs::read_to_string(&path).unwrap_or_default()));
     }
-    let lines = from_texts(suite, &texts, &|path| fs::read_to_string(path).ok());
-    if lines.iter().any(|line| line.contains(&format!(" {suite} "))) {
-        return Ok(lines);
+    let own = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    for from in [Some(suite.as_str()), own].into_iter().flatten() {
+        let read = |path: &str| fs::read_to_string(path).ok();
+        let lines = from_texts((from, suite), &components, &texts, &read);
+        if lines.iter().any(|line| line.contains(&format!(" {suite} "))) {
+            return Ok(lines);
+        }
     }
     Err(SubstrateError::NoMirror { suite: suite.to_owned() })
 }
@@ -58,9 +72,10 @@ pub(super) fn secure(lines: &[String]) -> BTreeSet<String> {
     lines.iter().filter_map(host).collect()
 }
 
-/// `read` gives the file of a list of mirrors.
+/// What there is of the first suite, said of the second. `read` gives the file of a list of mirrors.
 fn from_texts(
-    suite: &str,
+    (own, suite): (&str, &str),
+    wanted: &str,
     texts: &[(bool, String)],
     read: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<String> {
@@ -68,12 +83,11 @@ fn from_texts(
     for (deb822, text) in texts {
         let entries = if *deb822 { stanzas(text) } else { one_line(text) };
         for (uri, its_suite, components) in entries {
-            let wanted = its_suite == suite
-                || its_suite == format!("{suite}-updates")
-                || its_suite == format!("{suite}-security");
-            let Some(uri) = mirror(&uri, read).filter(|_| wanted) else { continue };
+            let pocket = its_suite.strip_prefix(own);
+            let pocket = pocket.filter(|pocket| ["", "-updates", "-security"].contains(pocket));
+            let (Some(uri), Some(pocket)) = (mirror(&uri, read), pocket) else { continue };
             if components.iter().any(|component| component == "main") {
-                let line = format!("deb {} {its_suite} main", uri.trim_end_matches('/'));
+                let line = format!("deb {} {suite}{pocket} {wanted}", uri.trim_end_matches('/'));
                 if !found.contains(&line) {
                     found.push(line);
                 }
@@ -153,6 +167,7 @@ fn stanzas(text: &str) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Wanted;
     use super::*;
 
     #[test]
@@ -163,7 +178,8 @@ mod tests {
         let list = "deb [arch=amd64 trusted=yes] http://mirror.example/security bookworm-security main contrib\n\
             deb-src http://mirror.example/debian bookworm main\n";
         let texts = [(true, deb822.into()), (false, list.into())];
-        let lines = from_texts("bookworm", &texts, &|_| None);
+        let twelve = ("bookworm", "bookworm");
+        let lines = from_texts(twelve, "main", &texts, &|_| None);
         assert_eq!(
             lines,
             [
@@ -172,6 +188,17 @@ mod tests {
                 "deb http://mirror.example/security bookworm-security main",
             ]
         );
+        // The next release is on the same mirrors.
+        let lines = from_texts(("bookworm", "trixie"), "main contrib", &texts, &|_| None);
+        assert_eq!(
+            lines,
+            [
+                "deb http://mirror.example/debian trixie main contrib",
+                "deb http://mirror.example/debian trixie-updates main contrib",
+                "deb http://mirror.example/security trixie-security main contrib",
+            ]
+        );
+        assert!(from_texts(("trixie", "trixie"), "main", &texts, &|_| None).is_empty());
     }
 
     /// As Debian's own images for clouds are set up.
@@ -191,7 +218,7 @@ mod tests {
             ),
             _ => None,
         };
-        let lines = from_texts("bookworm", &[(true, deb822.into())], &read);
+        let lines = from_texts(("bookworm", "bookworm"), "main", &[(true, deb822.into())], &read);
         assert_eq!(
             lines,
             [
@@ -213,7 +240,25 @@ mod tests {
 
     #[test]
     fn a_named_mirror_wins() {
-        let lines = lines("trixie", Some("http://mirror.example/debian")).unwrap();
-        assert_eq!(lines, ["deb http://mirror.example/debian trixie main"]);
+        let (thirteen, mirror) = ("debian@13".parse().unwrap(), "http://mirror.example/debian");
+        let of = |base, wanted| lines(&Image::new(base, Some(mirror), &wanted).unwrap()).unwrap();
+        let usual = of(&thirteen, Wanted::default());
+        assert_eq!(usual, ["deb http://mirror.example/debian trixie main"]);
+        let wanted = Wanted {
+            mirror: Some("https://mirror.example/ubuntu".into()),
+            pockets: Some(vec!["updates".into()]),
+            keyring: Some("/keys.gpg".into()),
+            ..Wanted::default()
+        };
+        let ubuntu = "deb [signed-by=/keys.gpg] https://mirror.example/ubuntu";
+        let lines = of(&"ubuntu@22.04".parse().unwrap(), wanted);
+        assert_eq!(
+            lines,
+            [
+                format!("{ubuntu} jammy main universe"),
+                format!("{ubuntu} jammy-updates main universe")
+            ]
+        );
+        assert_eq!(secure(&lines), BTreeSet::from(["mirror.example".to_owned()]));
     }
 }

@@ -8,6 +8,7 @@ use muster_api::Client;
 use muster_api::client::Endpoint;
 use muster_api::trust::{SERVER_NAME, client_config};
 use muster_controller::identity::{Authority, server_config};
+use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,11 +25,11 @@ pub async fn connect(house: &House) -> TlsStream<TcpStream> {
 
 async fn shake(
     address: SocketAddr,
-    config: rustls::ClientConfig,
+    config: impl Into<Arc<rustls::ClientConfig>>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from(SERVER_NAME).unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    TlsConnector::from(config.into()).connect(name, stream).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,6 +79,26 @@ async fn s01_the_client_refuses_a_server_that_is_not_the_controller() {
         drop(shaken);
         serving.await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn q25_who_comes_again_is_known_by_the_ticket_of_the_first_time() {
+    let house = House::start().await;
+    let config = Arc::new(client_config(&house.authority).unwrap());
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
+        let mut stream = shake(house.address, Arc::clone(&config)).await.unwrap();
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(kind));
+        stream.write_all(b"GET /v1/version HTTP/1.0\r\nHost: m\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&answer));
+    }
+    // The ticket gives no right: without a token nothing but the version is answered.
+    let mut stream = shake(house.address, config).await.unwrap();
+    stream.write_all(b"GET /v1/controller HTTP/1.0\r\nHost: m\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.0 401"), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, not the product")]
 
+mod bases;
 mod groups;
 mod world;
 

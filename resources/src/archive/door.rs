@@ -16,6 +16,36 @@ pub(super) trait Sink {
     fn link(&mut self, path: &str, target: &str) -> Result<(), ArchiveError>;
 }
 
+/// One sink after another takes each entry, of one reading.
+pub(super) struct Both<'a>(pub(super) &'a mut dyn Sink, pub(super) &'a mut dyn Sink);
+
+impl Sink for Both<'_> {
+    fn folder(&mut self, path: &str) -> Result<(), ArchiveError> {
+        self.0.folder(path)?;
+        self.1.folder(path)
+    }
+
+    fn file(&mut self, path: &str, mode: u32, size: u64) -> Result<(), ArchiveError> {
+        self.0.file(path, mode, size)?;
+        self.1.file(path, mode, size)
+    }
+
+    fn data(&mut self, chunk: Chunk) -> Result<(), ArchiveError> {
+        self.0.data(chunk.clone())?;
+        self.1.data(chunk)
+    }
+
+    fn close(&mut self) -> Result<(), ArchiveError> {
+        self.0.close()?;
+        self.1.close()
+    }
+
+    fn link(&mut self, path: &str, target: &str) -> Result<(), ArchiveError> {
+        self.0.link(path, target)?;
+        self.1.link(path, target)
+    }
+}
+
 /// The policy, and the sink behind it.
 pub(super) struct Door<'a> {
     policy: Policy,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Inspection;
 use super::chunk::Chunk;
 use super::door::Sink;
 use super::error::ArchiveError;
@@ -38,6 +39,12 @@ pub(super) struct Memory<'a> {
 impl<'a> Memory<'a> {
     pub(super) fn new(wanted: &'a dyn Fn(&str) -> bool) -> Memory<'a> {
         Memory { wanted, open: None, listed: BTreeMap::new(), files: BTreeMap::new() }
+    }
+}
+
+impl From<Memory<'_>> for Inspection {
+    fn from(memory: Memory<'_>) -> Inspection {
+        Inspection { entries: memory.listed, files: memory.files }
     }
 }
 

@@ -85,13 +85,14 @@ pub struct Program {
 #[derive(Debug, Serialize, Deserialize)]
 enum Request {
     Unpack { called: PathBuf, how: Unpack },
+    UnpackAndInspect { called: PathBuf, how: Unpack, wanted: Wanted },
     Inspect { limits: Limits, expected: Option<Digest>, wanted: Wanted },
 }
 
 impl Request {
     fn limits(&self) -> &Limits {
         match self {
-            Request::Unpack { how, .. } => &how.limits,
+            Request::Unpack { how, .. } | Request::UnpackAndInspect { how, .. } => &how.limits,
             Request::Inspect { limits, .. } => limits,
         }
     }
@@ -128,13 +129,29 @@ impl Reader {
         how: &Unpack,
     ) -> Result<Unpacked, ArchiveError> {
         let Reader::Child(program) = self else { return archive.unpack(target, how) };
-        let fresh = Fresh::create(target)?;
-        // For messages only; the child knows its folder by its descriptor.
-        let called = PathBuf::from(target.to_string_lossy().into_owned());
-        let request = Request::Unpack { called, how: how.clone() };
-        let unpacked = program.ask(archive, Some(fresh.below().top()), &request)?;
-        fresh.publish(how.durable)?;
-        Ok(unpacked)
+        let request = Request::Unpack { called: called(target), how: how.clone() };
+        program.fill(archive, target, how, &request)
+    }
+
+    /// As [`Reader::unpack`] and [`Reader::inspect`], of one reading: what is told of the archive is
+    /// what lies in the folder.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn unpack_and_inspect(
+        &self,
+        archive: &Archive,
+        target: &Path,
+        how: &Unpack,
+        wanted: &Wanted,
+    ) -> Result<(Unpacked, Inspection), ArchiveError> {
+        let Reader::Child(program) = self else {
+            return archive.unpack_and_look(target, how, &|name| wanted.has(name));
+        };
+        let (called, wanted) = (called(target), wanted.clone());
+        let request = Request::UnpackAndInspect { called, how: how.clone(), wanted };
+        program.fill(archive, target, how, &request)
     }
 
     /// What the archive holds, and the wanted files. Without an expected digest any archive will do.
@@ -158,7 +175,26 @@ impl Reader {
     }
 }
 
+/// For messages only; the child knows its folder by its descriptor.
+fn called(target: &Path) -> PathBuf {
+    PathBuf::from(target.to_string_lossy().into_owned())
+}
+
 impl Program {
+    /// Has a fresh folder filled, and gives it its name.
+    fn fill<T: DeserializeOwned>(
+        &self,
+        archive: &Archive,
+        target: &Path,
+        how: &Unpack,
+        request: &Request,
+    ) -> Result<T, ArchiveError> {
+        let fresh = Fresh::create(target)?;
+        let done = self.ask(archive, Some(fresh.below().top()), request)?;
+        fresh.publish(how.durable)?;
+        Ok(done)
+    }
+
     fn ask<T: DeserializeOwned>(
         &self,
         archive: &Archive,
@@ -234,7 +270,7 @@ fn respond() -> io::Result<()> {
     let text = std::env::var(REQUEST).map_err(io::Error::other)?;
     let request: Request = serde_json::from_str(&text)?;
     let top = match &request {
-        Request::Unpack { .. } => {
+        Request::Unpack { .. } | Request::UnpackAndInspect { .. } => {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             Some(rustix::fs::open(".", flags, Mode::empty())?)
         }
@@ -249,7 +285,15 @@ fn respond() -> io::Result<()> {
             let result = archive.and_then(|archive| archive.write(&below, &how));
             answer(&Answer { lacks, result })
         }
-        (Request::Unpack { .. }, None) => Err(io::Error::other("there is no folder")),
+        (Request::UnpackAndInspect { called, how, wanted }, Some(top)) => {
+            let below = Below::new(called, top);
+            let wanted = |name: &str| wanted.has(name);
+            let result = archive.and_then(|archive| archive.write_and_look(&below, &how, &wanted));
+            answer(&Answer { lacks, result })
+        }
+        (Request::Unpack { .. } | Request::UnpackAndInspect { .. }, None) => {
+            Err(io::Error::other("there is no folder"))
+        }
         (Request::Inspect { limits, expected, wanted }, _) => {
             let wanted = |name: &str| wanted.has(name);
             let result = archive.and_then(|archive| archive.look(&limits, expected, &wanted));

@@ -10,11 +10,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::Scope;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -22,13 +21,9 @@ use rustix::io::Errno;
 use super::chunk::Chunk;
 use super::door::Sink;
 use super::error::ArchiveError;
-use super::stream::panicked;
+use super::hasher::{Hasher, ToHash};
 use super::sync::SyncAhead;
-use crate::Hashing;
 use crate::tree::{Tree, open_below, remove_below};
-
-/// Pieces that wait to be hashed.
-const AHEAD: usize = 8;
 
 const FOLDER: Mode = Mode::from_raw_mode(0o755);
 
@@ -242,16 +237,16 @@ fn open_top_at(parent: &OwnedFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
     open_below(parent, Path::new(name), flags, Mode::empty())
 }
 
-/// Writes entries below a fresh folder, and hashes them on a thread of its own.
+/// Writes entries below a fresh folder, and hashes them.
 pub(super) struct Writer<'scope, 'a> {
     below: &'a Below,
     open: Option<(PathBuf, File, u64)>,
     tree: Tree,
     files: u64,
     bytes: u64,
-    to_hash: SyncSender<ToHash>,
-    hashing: ScopedJoinHandle<'scope, Tree>,
-    ahead: SyncAhead<'scope>,
+    hashing: Hasher<'scope>,
+    /// None where no file can be large.
+    ahead: Option<SyncAhead<'scope>>,
 }
 
 /// What was written.
@@ -261,36 +256,24 @@ pub(super) struct Written {
     pub(super) bytes: u64,
 }
 
-enum ToHash {
-    File { path: String, mode: u32 },
-    Data(Chunk),
-}
-
 impl<'scope, 'a> Writer<'scope, 'a> {
+    /// With threads of its own only if the archive is worth them.
     pub(super) fn new<'env>(
         scope: &'scope Scope<'scope, 'env>,
         below: &'a Below,
+        threads: bool,
     ) -> Writer<'scope, 'a> {
-        let (to_hash, pieces) = sync_channel(AHEAD);
-        let hashing = scope.spawn(move || hash_files(&pieces));
-        let ahead = SyncAhead::start(scope);
-        Writer {
-            below,
-            open: None,
-            tree: Tree::default(),
-            files: 0,
-            bytes: 0,
-            to_hash,
-            hashing,
-            ahead,
-        }
+        let hashing = if threads { Hasher::apart(scope) } else { Hasher::default() };
+        let ahead = threads.then(|| SyncAhead::start(scope));
+        Writer { below, open: None, tree: Tree::default(), files: 0, bytes: 0, hashing, ahead }
     }
 
     pub(super) fn finish(self) -> Result<Written, ArchiveError> {
-        drop(self.to_hash);
-        self.ahead.finish().map_err(|source| self.below.failed(Path::new(""), source))?;
+        let synced = self.ahead.map_or(Ok(()), SyncAhead::finish);
+        let hashed = self.hashing.finish();
+        synced.map_err(|source| self.below.failed(Path::new(""), source))?;
         let mut tree = self.tree;
-        tree.append(self.hashing.join().map_err(|_| panicked())?);
+        tree.append(hashed?);
         Ok(Written { tree, files: self.files, bytes: self.bytes })
     }
 }
@@ -305,7 +288,7 @@ impl Sink for Writer<'_, '_> {
         let file = self.below.file(Path::new(path), mode)?;
         self.open = Some((PathBuf::from(path), file, size));
         self.files += 1;
-        self.to_hash.send(ToHash::File { path: path.to_owned(), mode }).map_err(|_| panicked())
+        self.hashing.take(ToHash::File { path: path.to_owned(), mode })
     }
 
     fn data(&mut self, chunk: Chunk) -> Result<(), ArchiveError> {
@@ -313,12 +296,12 @@ impl Sink for Writer<'_, '_> {
             file.write_all(chunk.bytes()).map_err(|source| self.below.failed(path, source))?;
         }
         self.bytes += chunk.len() as u64;
-        self.to_hash.send(ToHash::Data(chunk)).map_err(|_| panicked())
+        self.hashing.take(ToHash::Data(chunk))
     }
 
     fn close(&mut self) -> Result<(), ArchiveError> {
-        if let Some((_, file, size)) = self.open.take() {
-            self.ahead.take(file, size);
+        if let (Some((_, file, size)), Some(ahead)) = (self.open.take(), &self.ahead) {
+            ahead.take(file, size);
         }
         Ok(())
     }
@@ -327,29 +310,4 @@ impl Sink for Writer<'_, '_> {
         self.tree.link(path, target);
         self.below.link(Path::new(path), Path::new(target))
     }
-}
-
-fn hash_files(pieces: &Receiver<ToHash>) -> Tree {
-    let mut tree = Tree::default();
-    let mut current = None;
-    let mut close = |file: Option<(String, u32, Hashing<io::Sink>)>| {
-        if let Some((path, mode, hashing)) = file {
-            let (_, content, size) = hashing.finish();
-            tree.file(path, mode, size, content);
-        }
-    };
-    for piece in pieces {
-        match piece {
-            ToHash::File { path, mode } => {
-                close(current.replace((path, mode, Hashing::new(io::sink()))));
-            }
-            ToHash::Data(chunk) => {
-                if let Some((_, _, hashing)) = &mut current {
-                    hashing.note(chunk.bytes());
-                }
-            }
-        }
-    }
-    close(current);
-    tree
 }

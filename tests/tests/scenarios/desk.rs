@@ -13,16 +13,16 @@ use muster::commands::config::Config;
 use muster::commands::deploy;
 use muster::commands::units::{Remove, Removed};
 use muster::{Said, parse};
-use muster_model::Model;
-use muster_model::command::{Deploy, ModelCommand, Refresh};
+use muster_model::command::{Command, Deploy, EstateCommand, ModelCommand, Refresh};
 use muster_model::goal::{Snapshot, SnapshotRequest};
 use muster_model::name::{ApplicationName, MachineId, ModelId, UnitName};
-use muster_model::record::{Application, Placement, Relation, Storage, Unit};
+use muster_model::record::{Application, OfferedBase, Placement, Relation, Storage, Unit};
 use muster_model::reply::Outcome;
 use muster_model::report::SecretHow;
 use muster_model::view::{ViewRequest, uptake};
+use muster_model::{Caller, Model};
 use muster_tests::fixture::add_charm;
-use muster_tests::world::{World, named};
+use muster_tests::world::{Broken, World, named};
 use serde_json::Value;
 
 /// A world and the model that the operator works in.
@@ -74,6 +74,7 @@ impl Desk {
                 self.world.faults.late_upkeep = 0;
                 self.world.upkeep().map(|()| String::new())
             }
+            ["images", bases @ ..] => self.images(bases).map(|()| String::new()),
             ["lose", storage] => {
                 let storage = named(storage);
                 let record = self.model().storage(&storage).expect("the storage is there");
@@ -120,6 +121,20 @@ impl Desk {
             }
         }
         text
+    }
+
+    /// Has the controller offer these bases: `debian@12`, or `ubuntu@22.04=debian@12` for one that is
+    /// the other in truth.
+    fn images(&mut self, bases: &[&str]) -> Result<(), Broken> {
+        let base = |text: &str| text.parse().expect("a base");
+        let offered = bases.iter().map(|text| match text.split_once('=') {
+            Some((name, root)) => OfferedBase { base: base(name), stands_on: Some(base(root)) },
+            None => OfferedBase { base: base(text), stands_on: None },
+        });
+        let command = Command::Estate(EstateCommand::OfferBases(offered.collect()));
+        let told = self.world.command_as(&Caller::Controller, &command)?;
+        told.expect("the controller may");
+        Ok(())
     }
 
     fn model(&self) -> &Model {
@@ -204,6 +219,11 @@ impl Desk {
                 Ok(Outcome::Removal(removal)) => {
                     for (id, place) in &removal.left {
                         writeln!(text, "the data of {id} is left in {place}").expect("text");
+                    }
+                }
+                Ok(Outcome::Application { base: Some(base), .. }) => {
+                    if let Some(notice) = base.notice() {
+                        writeln!(text, "{notice}").expect("a String takes everything");
                     }
                 }
                 Ok(_) => {}

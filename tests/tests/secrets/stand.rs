@@ -61,7 +61,7 @@ impl Stand {
         stand.world.settle(Duration::from_secs(600)).unwrap();
         let relations = stand.table::<Relation>().values();
         let two = relations.filter(|relation| !relation.is_peer()).map(|relation| relation.id);
-        stand.relation = two.last().unwrap();
+        stand.relation = two.max().unwrap();
         for unit in ["wiki/0", "wiki/1", "db/0", "db/1", "hub/0"] {
             stand.hooks(unit);
         }

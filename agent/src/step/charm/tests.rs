@@ -81,7 +81,7 @@ fn r12_what_is_kept_of_the_old_charm_and_cannot_be_read_is_not_taken_for_nothing
     // Whatever is wrong with it: a folder cannot be read as a file.
     fs::create_dir(&work.kept).unwrap();
     let error = work.deploy(&desk.archive, &desk.goal).unwrap_err();
-    assert!(matches!(error, DeployError::Read { .. }), "{error}");
+    assert!(error.to_string().contains("charm.json"), "{error}");
     fs::remove_dir(&work.kept).unwrap();
     fs::write(&work.kept, kept).unwrap();
     work.deploy(&desk.archive, &desk.goal).unwrap();

@@ -20,13 +20,14 @@ use tokio::time::Instant;
 
 use super::kill::{ENDS, take_down};
 use super::models::make;
-use super::process::{HOME, LOG, Place, Started, free_address};
+use super::process::{HOME, IMAGES, LOG, Place, Started, free_address};
 use super::progress;
 use super::session::{Controller, Session, connect};
 use crate::commands::controllers::{Bootstrap, StartController};
 use crate::commands::models::AddModel;
 use crate::context::store::{Account, Controller as Kept};
 use crate::context::{self, Chosen};
+use crate::desk::Desk;
 use crate::failure::Failure;
 
 /// The first user of every controller.
@@ -37,11 +38,11 @@ const ANSWERS: Duration = Duration::from_secs(60);
 const SETTINGS: &[&str] = &[
     "agent",
     "cache-dir",
+    IMAGES,
     "listen",
     "log",
     "machine-mirror",
     "machine-prefix",
-    "machine-suite",
     "parallel-machines",
     "substrate",
 ];
@@ -58,7 +59,7 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
         return Err(Failure::new("cannot bootstrap on this host: machines are made as root")
             .hint("Run the same command as root."));
     }
-    let (settings, model_options) = settings(act)?;
+    let (settings, model_options) = settings(session.desk, act)?;
     let asked = act.data.as_ref().map(|folder| session.desk.path(&folder.display().to_string()));
     let data = match known.as_ref().and_then(|kept| kept.data_folder.clone()) {
         Some(begun) if asked.as_ref().is_some_and(|asked| *asked != begun) => {
@@ -119,10 +120,12 @@ pub(super) async fn bootstrap(session: &mut Session<'_>, act: &Bootstrap) -> Res
 type Options = BTreeMap<String, String>;
 
 /// What of `--config` and `--model-default` is the controller's and what is its models'.
-fn settings(act: &Bootstrap) -> Result<(Options, Options), Failure> {
+fn settings(desk: &Desk, act: &Bootstrap) -> Result<(Options, Options), Failure> {
     let (mut own, mut models) = (BTreeMap::new(), act.model_defaults.clone());
     for (key, value) in &act.config {
-        if SETTINGS.contains(&key.as_str()) {
+        if key == IMAGES {
+            own.insert(key.clone(), desk.path(value).display().to_string());
+        } else if SETTINGS.contains(&key.as_str()) {
             own.insert(key.clone(), value.clone());
         } else if option(key).is_some() {
             models.insert(key.clone(), value.clone());

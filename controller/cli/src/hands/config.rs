@@ -214,9 +214,10 @@ fn model_entry(info: &ModelInfo, option: &ModelOption) -> ModelEntry {
     let value = match option.kind {
         ModelOptionKind::Bool => Value::Bool(text == "true"),
         ModelOptionKind::Int => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
-        ModelOptionKind::Text | ModelOptionKind::Interval | ModelOptionKind::Deadline => {
-            Value::from(text)
-        }
+        ModelOptionKind::Text
+        | ModelOptionKind::Base
+        | ModelOptionKind::Interval
+        | ModelOptionKind::Deadline => Value::from(text),
     };
     let source = if info.config.contains_key(option.key) { "model" } else { "default" };
     ModelEntry { value, source: source.to_owned() }

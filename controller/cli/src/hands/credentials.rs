@@ -106,7 +106,7 @@ fn read(session: &Session<'_>, file: &str) -> Result<BTreeMap<String, OfCloud>, 
         for (name, value) in of {
             match (name.as_str(), value) {
                 ("default-credential", Value::String(to)) => {
-                    kept.default_credential = Some(to.clone())
+                    kept.default_credential = Some(to.clone());
                 }
                 ("default-region", Value::String(to)) => kept.default_region = Some(to.clone()),
                 (_, Value::Object(map)) => {

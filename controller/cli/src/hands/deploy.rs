@@ -248,16 +248,18 @@ pub(super) async fn deploy(session: &mut Session<'_>, act: &Deploy) -> Result<()
     };
     let reply =
         focus.tell(ModelCommand::Deploy(command)).await.map_err(|f| f.while_trying(trying))?;
-    session.desk.say(&format!(
-        "Deploying \"{application}\" from local charm \"{}\", revision {}{}",
-        charm.name,
-        charm.revision,
-        base_of(&focus, &application).await?
-    ));
-    let made = match reply.outcome {
-        Outcome::Application { units, .. } => units as usize,
-        _ => units,
+    let (made, base) = match reply.outcome {
+        Outcome::Application { units, base, .. } => (units as usize, base),
+        _ => (units, None),
     };
+    let on = base.as_ref().map_or_else(String::new, |on| format!(" on {}", on.base.release()));
+    session.desk.say(&format!(
+        "Deploying \"{application}\" from local charm \"{}\", revision {}{on}",
+        charm.name, charm.revision
+    ));
+    if let Some(notice) = base.and_then(|base| base.notice()) {
+        session.desk.say(&notice);
+    }
     until_units(session, &focus, &application, made).await
 }
 
@@ -287,14 +289,6 @@ fn dry_run(
         local.file.digest.short()
     );
     session.desk.data(&text)
-}
-
-/// On which base an application was made, for the notice of it.
-async fn base_of(focus: &Focus, application: &ApplicationName) -> Result<String, Failure> {
-    let what = ViewRequest { applications: application.to_string(), ..ViewRequest::default() };
-    let view = focus.view(&what).await?;
-    let base = view.applications.get(application).and_then(|seen| seen.application.base.as_ref());
-    Ok(base.map(|base| format!(" on {base}")).unwrap_or_default())
 }
 
 /// Waits until so many units of an application are in status, so that a caller may index them.

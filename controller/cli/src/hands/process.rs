@@ -23,6 +23,8 @@ pub(super) const HOME: &str = "/var/lib/muster";
 pub(super) const LOG: &str = "controller.log";
 /// The certificate that clients pin; made last, so that its presence says that all is there.
 const AUTHORITY: &str = "ca.pem";
+/// The setting that names a file with sections of images, which become part of the settings.
+pub(super) const IMAGES: &str = "images";
 /// Its settings, so that it starts again as it was.
 const SETTINGS: &str = "controller.toml";
 /// The port that is tried first.
@@ -135,7 +137,13 @@ impl Place {
         settings: &std::collections::BTreeMap<String, String>,
     ) -> Result<(), Failure> {
         let mut text = String::from("# Written by `muster bootstrap`.\n");
+        let mut sections = String::new();
         for (key, value) in settings {
+            if key == IMAGES {
+                sections = std::fs::read_to_string(value)
+                    .map_err(|error| Failure::tried(format!("cannot read `{value}`"), &error))?;
+                continue;
+            }
             // The one number among the settings; everything else is text.
             if key == "parallel-machines" {
                 text.push_str(&format!("{key} = {value}\n"));
@@ -143,6 +151,8 @@ impl Place {
                 text.push_str(&format!("{key} = {}\n", serde_json::Value::from(value.as_str())));
             }
         }
+        // Sections come last: every key after one would be its own.
+        text.push_str(&sections);
         let path = self.data.join(SETTINGS);
         std::fs::write(&path, text)
             .map_err(|error| Failure::tried(format!("cannot write `{}`", path.display()), &error))

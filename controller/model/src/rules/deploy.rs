@@ -2,20 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_charms::{Base, Charm, StorageDirective, StorageKind, StorageSpec};
+use muster_charms::{Charm, StorageDirective, StorageKind, StorageSpec};
 
 use crate::command::{Deploy, ResourceFile};
 use crate::life::Life;
 use crate::name::{ApplicationName, PoolName, ResourceName, StorageName};
 use crate::record::{
-    Application, CharmRecord, Leadership, ModelInfo, PendingUnit, Placement, Resource, Scale,
-    StoragePool,
+    Application, CharmRecord, Leadership, PendingUnit, Placement, Resource, Scale, StoragePool,
 };
 use crate::refusal::{Code, Refusal};
 use crate::reply::Outcome;
 
 use super::attach::attachable;
-use super::{Deciding, configure, integrate, invalid};
+use super::{Deciding, base, configure, integrate, invalid};
 
 /// Size of a storage of which neither the operator nor the charm says any, in MiB.
 pub(super) const DEFAULT_SIZE: u64 = 1024;
@@ -47,6 +46,7 @@ pub(super) fn deploy(d: &mut Deciding<'_>, asked: &Deploy) -> Result<Outcome, Re
     let charm = record.charm;
     let subordinate = charm.metadata.subordinate;
     check_units(d, asked, &charm)?;
+    let base = base::choose(d, &info, &charm, asked)?;
     let mut application = Application {
         name: name.clone(),
         life: Life::Alive,
@@ -54,7 +54,7 @@ pub(super) fn deploy(d: &mut Deciding<'_>, asked: &Deploy) -> Result<Outcome, Re
         charm_modified: 0,
         force_charm: false,
         channel: asked.channel.clone(),
-        base: base(&info, &charm, asked)?,
+        base: base.as_ref().map(|offered| offered.base.clone()),
         subordinate,
         config: BTreeMap::new(),
         trust: asked.trust,
@@ -92,7 +92,7 @@ pub(super) fn deploy(d: &mut Deciding<'_>, asked: &Deploy) -> Result<Outcome, Re
     });
     d.put(application);
     integrate::peers(d, name, &charm)?;
-    Ok(Outcome::Application { name: name.clone(), units })
+    Ok(Outcome::Application { name: name.clone(), units, base })
 }
 
 /// The most units of one model (reliability document, section 5).
@@ -135,33 +135,6 @@ pub(super) fn placements(d: &mut Deciding<'_>, wanted: &[Placement]) -> Result<(
         }
     }
     Ok(())
-}
-
-/// The base of the application's machines: what the operator named, else the first that the charm
-/// names, else the model's.
-fn base(info: &ModelInfo, charm: &Charm, asked: &Deploy) -> Result<Option<Base>, Refusal> {
-    let own: Option<Base> = info.option("default-base").parse().ok();
-    match &asked.base {
-        None => {
-            let fits = |own: &Base| charm.bases.iter().any(|base| base.same_release(own));
-            Ok(match own {
-                Some(own) if charm.bases.is_empty() || fits(&own) => Some(own),
-                own => charm.bases.first().cloned().or(own),
-            })
-        }
-        Some(base) => {
-            let named = charm.bases.is_empty() || charm.bases.iter().any(|b| b.same_release(base));
-            if named || asked.force {
-                return Ok(Some(base.clone()));
-            }
-            let bases: Vec<String> = charm.bases.iter().map(Base::to_string).collect();
-            Err(Refusal::new(
-                Code::Unsuitable,
-                format!("charm \"{}\" does not name base {base}", charm.metadata.name),
-            )
-            .hint(format!("it names {}; --force deploys it all the same", bases.join(", "))))
-        }
-    }
 }
 
 /// How each storage of the charm is made: the operator's directives over the charm's needs.

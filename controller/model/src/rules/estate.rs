@@ -10,8 +10,8 @@ use crate::life::Life;
 use crate::model_config;
 use crate::name::{CloudName, ModelId, ModelName, PoolName, UserName};
 use crate::record::{
-    Controller, ControllerAccess, Counters, ModelAccess, ModelIndex, ModelInfo, Only, Pair,
-    Provider, StoragePool, Subject, Token, TokenHash, User,
+    Bases, Controller, ControllerAccess, Counters, ModelAccess, ModelIndex, ModelInfo, OfferedBase,
+    Only, Pair, Provider, StoragePool, Subject, Token, TokenHash, User,
 };
 use crate::refusal::{Code, Refusal};
 use crate::reply::Outcome;
@@ -109,6 +109,10 @@ pub(super) fn decide(
             draft.put(Token { hash: *hash, subject: subject.clone(), created: now, expires });
             Ok(Outcome::Done)
         }
+        EstateCommand::OfferBases(offered) => {
+            offer(draft, offered);
+            Ok(Outcome::Done)
+        }
         EstateCommand::Enrol { join, token } => enrol(draft, *join, *token, now),
     }
 }
@@ -141,6 +145,18 @@ fn place(
     };
     Err(Refusal::new(Code::NotFound, what)
         .hint(format!("leave it out, or name \"{own}\": `muster add-model NAME {own}`")))
+}
+
+/// Writes which bases there are images of, if that is news.
+fn offer(draft: &mut Draft<'_>, offered: &[OfferedBase]) {
+    let known = draft.get::<Bases>(Only);
+    if offered.is_empty() {
+        if known.is_some() {
+            draft.remove::<Bases>(Only);
+        }
+    } else if known.is_none_or(|known| known.offered != offered) {
+        draft.put(Bases { offered: offered.to_vec() });
+    }
 }
 
 fn put_user(

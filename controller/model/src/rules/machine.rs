@@ -12,7 +12,7 @@ use crate::refusal::{Code, Refusal};
 use crate::reply::{Outcome, Removal};
 use crate::status::{Instance, Status};
 
-use super::{Deciding, invalid, kept};
+use super::{Deciding, base, invalid, kept};
 
 /// Machines that one command makes at most: each is three records, and a Txn has its limit.
 const MAX_AT_ONCE: u32 = 30;
@@ -35,6 +35,9 @@ pub(super) fn add(
         return Err(invalid("this host is one machine"));
     }
     let base = base.cloned().or_else(|| info.option("default-base").parse().ok());
+    if let Some(base) = base.as_ref().filter(|_| !host) {
+        base::has_image(d, base)?;
+    }
     let mut ids = Vec::new();
     for _ in 0..count {
         let id = make(d, &constraints.over(&info.constraints), base.clone(), true, host);

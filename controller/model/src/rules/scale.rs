@@ -8,7 +8,7 @@ use crate::record::{PendingUnit, Placement, Provider, Storage};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{Outcome, Removal};
 
-use super::{Deciding, attach, deploy, invalid};
+use super::{Deciding, attach, base, deploy, invalid};
 
 pub(super) fn add_units(
     d: &mut Deciding<'_>,
@@ -27,6 +27,7 @@ pub(super) fn add_units(
         return Err(invalid("at least one unit must be asked for"));
     }
     deploy::placements(d, placements)?;
+    base::admits(d, &application, placements)?;
     let charm = d.charm_of(&application)?.charm;
     attach::attachable(d, &charm, attach_storage, placements)?;
     let mut scale = d.scale(name)?;
@@ -43,7 +44,7 @@ pub(super) fn add_units(
     }));
     d.put(scale);
     let units = u32::try_from(placements.len()).unwrap_or(u32::MAX);
-    Ok(Outcome::Application { name: name.clone(), units })
+    Ok(Outcome::Application { name: name.clone(), units, base: None })
 }
 
 pub(super) fn remove_units(

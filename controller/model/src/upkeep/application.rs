@@ -7,7 +7,7 @@ use crate::record::{
     PendingUnit, Placement, Relation, Resource, Scale, SecretOwner, Storage, Unit, UnitProgress,
 };
 use crate::refusal::Refusal;
-use crate::rules::{machine, storage};
+use crate::rules::{base, machine, storage};
 use crate::status::{Agent, Status, Workload};
 use crate::version::{Revision, Seq};
 
@@ -175,7 +175,8 @@ fn place(
     if *placement == Placement::Anywhere {
         for id in counters.free.clone() {
             let Some(machine) = t.d.get::<Machine>(id) else { continue };
-            let base = match (&machine.base, &application.base) {
+            let has = base::of_machine(&mut t.d, &machine);
+            let base = match (&has, &application.base) {
                 (Some(has), Some(wants)) => has.same_release(wants),
                 _ => true,
             };
@@ -286,7 +287,7 @@ fn take_down(
     if !scale.relations.is_empty() {
         return Ok(false);
     }
-    if !secret::clear(t, SecretOwner::Application(name.clone())) {
+    if !secret::clear(t, &SecretOwner::Application(name.clone())) {
         return Ok(false);
     }
     if let Some(model) = t.d.beneath() {

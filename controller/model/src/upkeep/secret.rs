@@ -97,14 +97,14 @@ fn dismantle(t: &mut Tidying<'_, '_>, mut secret: Secret) {
 
 /// Lets everything go that somebody who leaves has and reads, in turns; whether nothing was left. What
 /// it writes opens the matter of whoever leaves again.
-pub(super) fn clear(t: &mut Tidying<'_, '_>, holder: SecretOwner) -> bool {
+pub(super) fn clear(t: &mut Tidying<'_, '_>, holder: &SecretOwner) -> bool {
     let Some(shelf) = t.d.get::<SecretShelf>(holder.clone()) else { return true };
     for id in shelf.owned.keys().take(AT_ONCE) {
         if let Some(secret) = t.d.get::<Secret>(id.clone()) {
             let_go(&mut t.d, secret);
         }
     }
-    if let SecretOwner::Unit(unit) = &holder {
+    if let SecretOwner::Unit(unit) = holder {
         for id in shelf.read.keys().take(AT_ONCE) {
             untrack(&mut t.d, id, unit);
         }

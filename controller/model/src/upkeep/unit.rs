@@ -137,7 +137,7 @@ fn dismantle(t: &mut Tidying<'_, '_>, unit: &Unit) -> Result<(), Refusal> {
     if !cancel(t, &target, "unit removed") {
         return Ok(());
     }
-    if !secret::clear(t, SecretOwner::Unit(name.clone())) {
+    if !secret::clear(t, &SecretOwner::Unit(name.clone())) {
         return Ok(());
     }
     let relations: Vec<RelationId> = t.d.scale(&name.application)?.relations.into_iter().collect();

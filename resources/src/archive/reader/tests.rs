@@ -46,6 +46,12 @@ fn a_child_unpacks_and_lists_as_the_process_itself_does() {
         };
         assert_eq!(look(&Reader::Here), look(&child()));
         assert_eq!(look(&child()).files.len(), 1);
+        for (name, reader) in [("both-here", Reader::Here), ("both-there", child())] {
+            let target = folder.path().join(name);
+            let both = reader.unpack_and_inspect(&archive, &target, &kit::how(), &wanted);
+            assert_eq!(both.unwrap(), (here, look(&reader)), "one reading tells what two do");
+            assert_eq!(crate::tree_digest(&target).unwrap(), here.tree);
+        }
     }
 }
 

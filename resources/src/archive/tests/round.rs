@@ -151,3 +151,26 @@ fn what_could_not_be_unpacked_is_not_packed() {
     };
     assert_eq!(refuse(pipe), Rule::Special);
 }
+
+/// Small archives are read without threads, large ones with them: both give the same tree.
+#[test]
+fn an_archive_on_either_side_of_small_unpacks_to_the_same_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise: Vec<u8> = (0..20_000u32)
+        .flat_map(|n| Digest::of(&n.to_le_bytes()).to_string().into_bytes())
+        .collect();
+    for (name, length) in [("small", 1000), ("large", noise.len())] {
+        let top = folder.path().join(name);
+        fs::create_dir_all(top.join("in")).unwrap();
+        fs::write(top.join("in/noise"), noise.get(..length).unwrap()).unwrap();
+        fs::write(top.join("words"), "words\n").unwrap();
+        let archive = folder.path().join(format!("{name}.zip"));
+        pack(&top, &archive, &Limits::charm()).unwrap();
+        let opened = Archive::open(&archive).unwrap();
+        assert_eq!(opened.size() > SMALL, name == "large");
+        let target = folder.path().join(format!("{name}.unpacked"));
+        let unpacked = opened.unpack(&target, &how()).unwrap();
+        assert_eq!(unpacked.tree, tree_digest(&top).unwrap());
+        assert_eq!(tree_digest(&target).unwrap(), unpacked.tree);
+    }
+}

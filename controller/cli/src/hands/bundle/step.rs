@@ -5,7 +5,7 @@ use std::fmt;
 
 use muster_charms::bundle::{ApplicationSpec, Bundle, ResourceRef, Target, check};
 use muster_charms::name::{OptionName, ResourceName};
-use muster_charms::{Charm, OptionValue};
+use muster_charms::{Base, Charm, OptionValue};
 use muster_model::command::EndpointRef;
 use muster_model::constraints::Constraints;
 use muster_model::name::{ApplicationName, EndpointName};
@@ -87,6 +87,10 @@ fn end(one: &EndpointRef) -> String {
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     pub(super) machines: Machines,
+    /// The bases of the applications that are there by now.
+    pub(super) bases: BTreeMap<ApplicationName, Base>,
+    /// Bases of which the operator was told that their machines are something else.
+    pub(super) told: BTreeSet<String>,
 }
 
 /// An option's value as an operator would type it.
@@ -143,7 +147,10 @@ impl Plan {
         mapped: Option<&str>,
     ) -> Result<Plan, Failure> {
         let machines = known(bundle, view, mapped)?;
-        let mut plan = Plan { steps: Vec::new(), machines };
+        let there = view.applications.iter();
+        let bases = there.filter_map(|(name, a)| Some((name.clone(), a.application.base.clone()?)));
+        let bases = bases.collect();
+        let mut plan = Plan { steps: Vec::new(), machines, bases, told: BTreeSet::new() };
         let mut new_machines = BTreeSet::new();
         for (name, local) in charms {
             let Some(spec) = bundle.applications.get(name) else { continue };
@@ -156,7 +163,6 @@ impl Plan {
                 }
             }
         }
-        plan.steps.extend(new_machines.into_iter().map(Step::Machine));
         for (name, local) in charms {
             let Some(spec) = bundle.applications.get(name) else { continue };
             match view.applications.get(name) {
@@ -169,6 +175,8 @@ impl Plan {
                 }
             }
         }
+        // Of one that says no base itself, what goes there says it.
+        plan.steps.extend(new_machines.into_iter().map(Step::Machine));
         for name in bundle.applications.keys() {
             let (Some(spec), Some(local)) = (bundle.applications.get(name), charms.get(name))
             else {
@@ -182,6 +190,16 @@ impl Plan {
         }
         plan.relations(bundle, charms, view)?;
         Ok(plan)
+    }
+
+    /// The base of what the bundle puts on its machine of this number.
+    pub(super) fn base_on(&self, bundle: &Bundle, number: &str) -> Option<Base> {
+        let here = |target: &Target| matches!(target, Target::Machine(on) if on == number);
+        let mut applications = bundle.applications.iter();
+        applications.find_map(|(name, spec)| {
+            let base = self.bases.get(name)?;
+            spec.to.iter().any(|placement| here(&placement.target)).then(|| base.clone())
+        })
     }
 
     /// What differs between an application that is there and the bundle's.

@@ -161,7 +161,14 @@ impl Plan {
             }
             Step::Units(..) | Step::Relate(..) => return Ok(()),
         };
-        focus.tell(command).await.map(|_| ())
+        let reply = focus.tell(command).await?;
+        if let Outcome::Application { name, base: Some(on), .. } = reply.outcome {
+            if let Some(notice) = on.notice().filter(|_| self.told.insert(on.base.release())) {
+                session.desk.say(&notice);
+            }
+            self.bases.insert(name, on.base);
+        }
+        Ok(())
     }
 
     async fn machine(
@@ -177,7 +184,10 @@ impl Plan {
             constraints: text
                 .parse()
                 .map_err(|error| Failure::tried("cannot read constraints", &error))?,
-            base: spec.and_then(|spec| spec.base.clone()).or_else(|| bundle.default_base.clone()),
+            base: spec
+                .and_then(|spec| spec.base.clone())
+                .or_else(|| bundle.default_base.clone())
+                .or_else(|| self.base_on(bundle, &number)),
             host: false,
         };
         if let Outcome::Machines(made) = focus.tell(command).await?.outcome
