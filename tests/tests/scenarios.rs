@@ -104,6 +104,12 @@ fn by_force_a_container_goes_with_all_that_runs_in_it() {
     check("forced-machine.muster");
 }
 
+/// CLI contract trap_13 and cmd_remove-ssh-key.
+#[test]
+fn keys_of_ssh_concern_machines_and_run_no_hook() {
+    check("ssh-keys.muster");
+}
+
 #[test]
 fn data_on_this_host_itself_outlives_its_machine_and_model() {
     check("kept-storage-host.muster");

@@ -24,6 +24,9 @@ use crate::world::World;
 /// Temporary files so far.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
+/// How keys of one connection are called.
+const CONNECTION: &str = "connection-";
+
 /// Where a server that starts for one connection looks for a folder to be safe in.
 const EMPTY: &str = "/run/sshd";
 
@@ -49,6 +52,7 @@ pub(crate) fn authorized(paths: &Paths) -> PathBuf {
 pub(crate) async fn serve(world: World, stop: CancellationToken) {
     let mut goals = world.goal.subscribe();
     let mut written: Option<Vec<SshKey>> = None;
+    sweep(&world.settings.paths);
     loop {
         let wanted = goals.borrow_and_update().as_ref().map(|goal| goal.ssh_keys.clone());
         if let Some(keys) = wanted.filter(|keys| written.as_ref() != Some(keys)) {
@@ -120,12 +124,22 @@ impl Drop for Temporary {
     }
 }
 
+/// Takes away what connections of an agent that was killed have left.
+fn sweep(paths: &Paths) {
+    let names = crate::paths::entries(&paths.ssh()).unwrap_or_default();
+    for name in names.iter().filter(|name| name.to_string_lossy().starts_with(CONNECTION)) {
+        if let Err(error) = fs::remove_file(paths.ssh().join(name)) {
+            tracing::debug!(%error, "the key of an old connection is still there");
+        }
+    }
+}
+
 /// The words of a server for one connection, which lets the model's keys in and this one.
 pub(super) fn server(paths: &Paths, key: &str) -> Result<(Vec<OsString>, Temporary), KeyError> {
     let key: SshKey = key.parse().map_err(KeyError::Key)?;
     let host = host_key(paths)?;
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let own = paths.ssh().join(format!("connection-{}-{number}", std::process::id()));
+    let own = paths.ssh().join(format!("{CONNECTION}{}-{number}", std::process::id()));
     write(&own, &format!("{key}\n"), 0o644)?;
     let own = Temporary(own);
     let empty = Path::new(EMPTY);
@@ -254,5 +268,9 @@ mod tests {
         assert!(matches!(server(&paths, "command=\"x\" ssh-rsa A"), Err(KeyError::Key(_))));
         let names: Vec<_> = fs::read_dir(paths.ssh()).unwrap().flatten().collect();
         assert_eq!(names.len(), 3, "two halves of the host key and one connection: {names:?}");
+        // As if the agent was killed.
+        std::mem::forget(other);
+        sweep(&paths);
+        assert_eq!(fs::read_dir(paths.ssh()).unwrap().count(), 2);
     }
 }
