@@ -44,7 +44,9 @@ pub(super) async fn seal(
     if session.access(app, model) < Some(ModelAccess::Write) {
         return Err(denied("this needs write access to the model"));
     }
-    let asked: Sealing = query(request.uri())?;
+    // Read before anything else is refused: its sender hears why only when it is through.
+    let (uri, bytes) = (request.uri().clone(), content(row, request).await?);
+    let asked: Sealing = query(&uri)?;
     let estate = app.ledger.estate();
     let owner = match known(&estate, model, &asked.id) {
         Some(secret) if secret.owner != SecretOwner::Model => {
@@ -52,7 +54,7 @@ pub(super) async fn seal(
         }
         _ => SecretOwner::Model,
     };
-    sealed(app, row, request, (&estate, model), &asked.id, owner).await
+    sealed(app, &bytes, (&estate, model), &asked.id, owner)
 }
 
 /// Seals a content for the next revision of a secret that a unit manages.
@@ -64,7 +66,8 @@ pub(super) async fn agent_seal(
     request: Request,
 ) -> Result<Response<Body>, Failure> {
     let (model, unit) = own_unit(app, session, parts)?;
-    let asked: Sealing = query(request.uri())?;
+    let (uri, bytes) = (request.uri().clone(), content(row, request).await?);
+    let asked: Sealing = query(&uri)?;
     let estate = app.ledger.estate();
     let owner = match known(&estate, model, &asked.id) {
         Some(secret) => secret.owner.clone(),
@@ -78,18 +81,18 @@ pub(super) async fn agent_seal(
     if !may {
         return Err(denied("the secret is another's"));
     }
-    sealed(app, row, request, (&estate, model), &asked.id, owner).await
+    sealed(app, &bytes, (&estate, model), &asked.id, owner)
 }
 
-async fn sealed(
+fn sealed(
     app: &App,
-    row: &Route,
-    request: Request,
+    bytes: &[u8],
     (estate, model): (&Estate, ModelId),
     id: &SecretId,
     owner: SecretOwner,
 ) -> Result<Response<Body>, Failure> {
-    let content = content(row, request).await?;
+    let content = Content::from_bytes(bytes)
+        .map_err(|error| Failure::refused(Refusal::new(Code::Invalid, error.to_string())))?;
     let revision = known(estate, model, id).map_or(0, |secret| secret.last) + 1;
     let place = Place { model, secret: id.clone(), revision, owner };
     let sealed = app.vault.seal(&place, &content);
@@ -97,11 +100,9 @@ async fn sealed(
 }
 
 /// The content that a request brings, as [`Content::to_bytes`] writes it.
-async fn content(row: &Route, request: Request) -> Result<Content, Failure> {
+async fn content(row: &Route, request: Request) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let limit = usize::try_from(row.body_limit).unwrap_or(usize::MAX);
-    let bytes = whole(request, limit).await?;
-    let content = Content::from_bytes(&bytes);
-    content.map_err(|error| Failure::refused(Refusal::new(Code::Invalid, error.to_string())))
+    Ok(Zeroizing::new(whole(request, limit).await?.into()))
 }
 
 /// Answers what a unit may read, and remembers which revision it reads.
