@@ -189,13 +189,16 @@ async fn a_shell_with_a_terminal_is_in_charge_of_it() {
     let mut host = host().await;
     let terminal =
         Terminal { kind: "xterm-256color".to_owned(), size: Size { rows: 33, columns: 91 } };
-    let script = "tty; stty size; echo $TERM; read word; stty size; echo got $word; sleep 600";
+    let script = "tty; stty size; echo $TERM; read word; stty size; echo got $word; exec cat";
     let mut shell = begin(host.fake.shell(), line(script), Some(terminal)).await;
     shell.until("xterm-256color").await;
     let size = Size { rows: 12, columns: 34 };
     shell.to.send(Frame::Size(size)).await.unwrap();
     shell.to.bytes(Stream::In, Bytes::from_static(b"hello\r")).await.unwrap();
     shell.until("got hello").await;
+    // The shell is gone once this comes back; a signal while it makes room might be lost.
+    shell.to.bytes(Stream::In, Bytes::from_static(b"ping\r")).await.unwrap();
+    shell.until("ping\r\nping").await;
     // What is typed interrupts what runs in it.
     shell.to.bytes(Stream::In, Bytes::from_static(b"\x03")).await.unwrap();
     let (ended, ..) = shell.rest().await;
