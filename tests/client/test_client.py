@@ -166,7 +166,7 @@ class Deployed(unittest.TestCase):
         self.assertEqual((unit.charm, unit.life, unit.leader), ("local:testapp-0", "alive", True))
         info = unit.relation_info[0]
         self.assertEqual((info.endpoint, info.related_endpoint), ("db", "db"))
-        self.assertEqual(info.application_data, {"dbkey": "dbvalue"})
+        self.assertEqual(info.app_data, {"dbkey": "dbvalue"})
         other = info.related_units["testdb/0"]
         self.assertTrue(other.in_scope)
         self.assertEqual(other.data["unitkey"], "testdb/0")
