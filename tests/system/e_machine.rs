@@ -51,10 +51,16 @@ fn e_rules_of_the_host_that_somebody_cleared_are_made_anew() {
     let tag = hex::encode(Sha256::digest(state.as_bytes()));
     let table = format!("muster_{}", &tag[..8]);
     let nft = |verb: &str| Call::new("nft").args([verb, "table", "inet", &table]).run();
-    let before = nft("list").or_fail();
+    // Machines' chains stand in the order in which they were made.
+    let sorted = |text: String| {
+        let mut lines: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+        lines.sort();
+        lines
+    };
+    let before = sorted(nft("list").or_fail());
     nft("delete").or_fail();
     let began = Instant::now();
-    while nft("list").ok() != Some(before.clone()) {
+    while nft("list").ok().map(sorted).as_ref() != Some(&before) {
         assert!(began.elapsed() < Duration::from_secs(60), "the rules did not come back");
         std::thread::sleep(Duration::from_millis(200));
     }
