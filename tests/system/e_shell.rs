@@ -27,7 +27,7 @@ fn printed(hand: &Hand, args: &[&str]) -> String {
 
 /// What a folder holds: names, modes, times, bytes.
 fn listing(folder: &Path) -> String {
-    let find = "find . -printf '%P %m %T@\\n' | sort; find . -type f | sort | xargs sha256sum";
+    let find = "find . -printf '%P %m %T@\\n' | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum";
     Call::new("bash").args(["-c", find]).within(folder).run().or_fail()
 }
 
